@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from adapters.sealed_records import SealedRecords
 from adapters.upstash_reader import UpstashReader
 from domain.connection import is_connection
-from domain.grant import Unauthorized
 from ports.store import (
     LARGEST_PAGE,
     NO_ETAG,
@@ -200,6 +199,9 @@ class UpstashStore:
     def _record(self, connection: str, found: list[str | None]) -> Record:
         match found:
             case [None, None] | []:
+                # Imported here, because a fresh token has a record.
+                from domain.grant import Unauthorized
+
                 return Record(grant=Unauthorized(), etag=None, ledger=())
             case [etag, sealed]:
                 return self._records.open_stored(connection, etag, sealed)

@@ -5,12 +5,9 @@ the note on it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import NamedTuple, TypeAlias
-
-from domain.grant import Cause, Failure
 
 # Half a day of half-hourly refreshes. A refresh replaces only the oldest refresh, so that logins
 # and other events of a busy connection stay.
@@ -60,17 +57,6 @@ TOKENS_OF_ANOTHER_ACCOUNT = "tokens-of-another-account"
 DONE = "done"
 NOT_SUPPORTED = "not-supported"
 NOT_DELIVERED = "not-delivered"
-OUTCOMES = (
-    TOKENS,
-    TOKENS_OF_ANOTHER_ACCOUNT,
-    DONE,
-    NOT_SUPPORTED,
-    NOT_DELIVERED,
-    Cause.REFRESH_TOKEN_REJECTED.value,
-    Cause.REFRESH_ANSWER_LOST.value,
-    *(failure.value for failure in Failure),
-)
-"""The outcomes that an entry of a connection can have."""
 FAILED = "failed"
 INCOMPLETE = "incomplete"
 """With DONE, the outcomes of `SWEPT` and `DELIVERED`."""
@@ -80,8 +66,8 @@ class Entry(NamedTuple):
     """One event. `at` is in whole seconds, `generation` is of the tokens that it concerns.
 
     `key_name` is the API key of the request; None for the sweep, a callback or an operator, or if
-    it is unknown. `outcome` is one of `OUTCOMES`. `quote` is the provider's error, or the reason
-    why it gave no answer.
+    it is unknown. `outcome` is one of `outcomes.OUTCOMES`. `quote` is the provider's error, or the
+    reason why it gave no answer.
     """
 
     # A tuple, because each token request reads all entries: a dataclass takes four times as long.
@@ -98,12 +84,13 @@ Ledger: TypeAlias = tuple[Entry, ...]
 """The latest entries, oldest first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class Note(NamedTuple):
     """A rule's note on a change. The entry adds the time and the API key.
 
     `arrived` is the ledger of a grant from another deployment.
     """
+
+    # A tuple, because every cold start makes this class: a dataclass takes five times as long.
 
     event: HistoryEvent
     generation: int | None

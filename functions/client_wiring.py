@@ -13,8 +13,6 @@ from functions.refresh.keeper import Keeper
 from functions.refresh.recorder import Recorder
 from functions.settings.client import ClientSettings
 from functions.settings.settings import SettingsError
-from ports.clock import Clock
-from ports.entropy import Entropy
 from ports.network_settings import NetworkSettingsError
 from ports.store import Store
 
@@ -29,7 +27,9 @@ if TYPE_CHECKING:
     from functions.refresh.poller import Poller
     from functions.refresh.revocations import Revocations
     from ports.authorization_server import AuthorizationServer
+    from ports.clock import Clock
     from ports.discovery import Discovery
+    from ports.entropy import Entropy
     from ports.rescue import Rescue
 
 
@@ -43,8 +43,8 @@ class SharedParts(NamedTuple):
     # A tuple, because every cold start makes this class: a dataclass takes five times as long.
 
     store: Store
-    clock: Clock
-    entropy: Entropy
+    clock: "Clock"
+    entropy: "Entropy"
     rescue: "Rescue"
     intents: "ConcurrencyLimit"
     poller: "Callable[[], Poller]"

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from domain.grant import Grant, due_at
 from domain.ledger import Ledger, RefreshCounts, RefreshTimes
 
 if TYPE_CHECKING:
-    # Type-only imports: the success path needs no login, and most records have no alerts.
+    # Type-only imports: a fresh token needs no login and one state. Most records have no alerts.
     from domain.alert_book import AlertBook
     from domain.authorization import PendingLogin
+    from domain.grant import Grant
 
 LONGEST_WINDOW = timedelta(hours=24)
 """The upper limit of a count's window. Counts are kept for about as long."""
@@ -31,7 +31,7 @@ class Record:
     `is_sealed_by_older_key`: whether an older key of the ring encrypted the stored text.
     """
 
-    grant: Grant
+    grant: "Grant"
     etag: str | None
     ledger: Ledger
     alerts: "AlertBook | None" = None
@@ -43,6 +43,8 @@ class Record:
     def due_at(self) -> datetime | None:
         """When the sweep should process the record; None for never."""
         if self.alerts is None:
+            from domain.grant import due_at  # noqa: PLC0415 - a fresh token is not due
+
             return due_at(self.grant)
         from domain.alert_book import record_due_at  # noqa: PLC0415 - most records have no alerts
 

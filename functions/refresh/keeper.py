@@ -7,37 +7,29 @@ the intent before a request is sent, and the response before callers get it.
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from domain.commands import (
-    Answer,
-    Command,
-    NothingDue,
-    SendTokenRequest,
-    Serve,
-    Wait,
-)
-from domain.decide import decide
-from domain.grant import Grant, Revoking, tokens_of
 from domain.policy import SEND_WITHIN, Policy
 from domain.provider import GrantType
-from domain.question import Question, RefreshDue, RefreshRequested, TokenRequested
-from domain.questions import ask_again_at
+from domain.serving import is_settled, next_question_at, serve_fresh
 from functions.observability.tracing import waiting_for
 from functions.refresh.concurrency_limit import ConcurrencyLimit
 from functions.refresh.recorder import Recorder, UnstoredError
-from functions.refresh.shared_tasks import SharedTasks
-from ports.clock import Clock
-from ports.entropy import Entropy
+from functions.refresh.shared_tasks import SharedCalls, SharedTasks
 from ports.store import ConflictError, Record
 
 if TYPE_CHECKING:
-    # Imported where a request is sent.
+    # Imported where a fresh token is not enough, and where a request is sent.
+    from domain.commands import Answer, Command, SendTokenRequest
+    from domain.grant import Grant
+    from domain.question import Question
     from domain.token_endpoint import Outcome
     from functions.refresh.poller import Poller
     from ports.authorization_server import AuthorizationServer
+    from ports.clock import Clock
+    from ports.entropy import Entropy
 
 # Most HTTP clients time out after 30 seconds; they get a Retry-After before that.
 PATIENCE = timedelta(seconds=20)
@@ -53,21 +45,24 @@ _IntentResult: TypeAlias = tuple[Record, _Attempt | None]
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuestionResult:
+class QuestionResult(NamedTuple):
     """An answer, with the grant before the question and after it.
 
     `record`: the one with the grant after it; None if it was not read.
     """
 
-    answer: Answer
-    before: Grant
-    after: Grant
+    # A tuple, because every cold start makes this class: a dataclass takes five times as long.
+
+    answer: "Answer"
+    before: "Grant"
+    after: "Grant"
     record: Record | None = None
 
     @property
     def is_refreshed(self) -> bool:
         """Whether the tokens were replaced meanwhile, by any instance."""
+        from domain.grant import tokens_of
+
         return tokens_of(self.before) != tokens_of(self.after)
 
 
@@ -85,8 +80,8 @@ class Keeper:
         *,
         recorder: Recorder,
         server: "Callable[[], AuthorizationServer]",
-        clock: Clock,
-        entropy: Entropy,
+        clock: "Clock",
+        entropy: "Entropy",
         policy: Policy,
         intents: ConcurrencyLimit,
         poller: "Callable[[], Poller]",
@@ -101,7 +96,7 @@ class Keeper:
         self._clock = clock
         self._entropy = entropy
         self._policy = policy
-        self._loads: SharedTasks[Record] = SharedTasks()
+        self._loads: SharedCalls[Record] = SharedCalls()
         self._intents: SharedTasks[_IntentResult] = SharedTasks(must_end=True)
         self._intent_limit = intents
         self._attempts: SharedTasks[Record] = SharedTasks(must_end=True)
@@ -114,7 +109,7 @@ class Keeper:
 
     async def token(
         self, connection: str, *, min_ttl: timedelta, refused: int | None = None
-    ) -> Answer:
+    ) -> "Answer":
         """Return an access token, or why there is none; see `ask`.
 
         Raises StoreUnavailableError, UnreadableRecordError.
@@ -132,13 +127,24 @@ class Keeper:
 
         Raises StoreUnavailableError, UnreadableRecordError.
         """
+        record = await self.load(connection)
+        fresh = serve_fresh(record.grant, min_ttl, refused, self._policy, self._clock.now())
+        if fresh is not None:
+            return QuestionResult(answer=fresh, before=record.grant, after=record.grant)
+        # Imported here, as all modules of a refresh, because most tokens are fresh.
+        from domain.question import TokenRequested
+
         question = TokenRequested(
             attempt_id=self._entropy.token(), min_ttl=min_ttl, refused=refused
         )
-        return await self._answer(connection, question)
+        return await self._answer(connection, record, question)
 
-    def ask_again_at(self, grant: Grant, *, min_ttl: timedelta, now: datetime) -> datetime | None:
+    def ask_again_at(self, grant: "Grant", *, min_ttl: timedelta, now: datetime) -> datetime | None:
         """Return when a caller that got this grant's token should ask again; None for never."""
+        if is_settled(grant):
+            return next_question_at(grant.tokens, min_ttl, self._policy, now)
+        from domain.questions import ask_again_at
+
         return ask_again_at(grant, min_ttl, self._policy, now)
 
     async def refresh(self, connection: str) -> QuestionResult:
@@ -146,8 +152,10 @@ class Keeper:
 
         Raises StoreUnavailableError, UnreadableRecordError.
         """
+        from domain.question import RefreshRequested
+
         question = RefreshRequested(attempt_id=self._entropy.token(), asked_at=self._clock.now())
-        return await self._answer(connection, question)
+        return await self._answer(connection, await self.load(connection), question)
 
     async def prove(self, connection: str, adopted: str) -> QuestionResult:
         """Refresh the tokens that were adopted with this fingerprint, unless one succeeded.
@@ -156,20 +164,30 @@ class Keeper:
 
         Raises StoreUnavailableError, UnreadableRecordError.
         """
+        from domain.question import RefreshRequested
+
         question = RefreshRequested(
             attempt_id=self._entropy.token(), asked_at=self._clock.now(), adopted=adopted
         )
-        return await self._answer(connection, question)
+        return await self._answer(connection, await self.load(connection), question)
 
     async def refresh_if_due(self, connection: str) -> QuestionResult:
         """Refresh a grant that is due for the sweep; `NothingDue` if it is not due.
 
         Raises StoreUnavailableError, UnreadableRecordError.
         """
-        return await self._answer(connection, RefreshDue(attempt_id=self._entropy.token()))
+        from domain.question import RefreshDue
 
-    def is_due(self, grant: Grant) -> bool:
+        question = RefreshDue(attempt_id=self._entropy.token())
+        return await self._answer(connection, await self.load(connection), question)
+
+    def is_due(self, grant: "Grant") -> bool:
         """Whether the sweep has something to do for a grant. No date in the store counts."""
+        from domain.commands import NothingDue
+        from domain.decide import decide
+        from domain.grant import Revoking
+        from domain.question import RefreshDue
+
         if isinstance(grant, Revoking):
             return True
         question, now = RefreshDue(attempt_id=""), self._clock.now()
@@ -188,10 +206,9 @@ class Keeper:
 
     async def load(self, connection: str) -> Record:
         """Return the stored record. Raises StoreUnavailableError, UnreadableRecordError."""
-        task = self._loads.start(connection, lambda: self._recorder.load(connection))
         # A caller that shares another's load waits for the store as well.
         with waiting_for("store"):
-            return await asyncio.shield(task)
+            return await self._loads.get(connection, lambda: self._recorder.load(connection))
 
     async def finish(self) -> None:
         """Wait until every attempt of this instance is stored."""
@@ -199,15 +216,18 @@ class Keeper:
         await self._attempts.finish()
         await self._recorder.finish()
 
-    async def _answer(self, connection: str, question: Question) -> QuestionResult:
-        record = await self.load(connection)
+    async def _answer(
+        self, connection: str, record: Record, question: "Question"
+    ) -> QuestionResult:
         answer, after = await self._execute(connection, record, question)
         return QuestionResult(answer=answer, before=record.grant, after=after.grant, record=after)
 
     async def _execute(
-        self, connection: str, record: Record, question: Question
-    ) -> tuple[Answer, Record]:
+        self, connection: str, record: Record, question: "Question"
+    ) -> "tuple[Answer, Record]":
         """Execute the rules' commands up to an answer; return it with its record."""
+        from domain.commands import NothingDue, SendTokenRequest, Wait
+
         give_up_at = self._clock.now() + PATIENCE
         attempt: _Attempt | None = None
         while True:
@@ -237,12 +257,15 @@ class Keeper:
                     return answer, record
 
     def _decide(
-        self, connection: str, record: Record, question: Question, *, is_late: bool
-    ) -> Command:
+        self, connection: str, record: Record, question: "Question", *, is_late: bool
+    ) -> "Command":
         """Return the command.
 
         If this instance may not start an attempt, return the command for an attempt in flight.
         """
+        from domain.commands import SendTokenRequest, Serve
+        from domain.decide import decide
+
         now = self._clock.now()
         decision = decide(record.grant, question, self._policy, now)
         if not isinstance(decision.command, SendTokenRequest):
@@ -260,7 +283,7 @@ class Keeper:
         return decision.command
 
     async def _start_attempt(
-        self, connection: str, record: Record, question: Question, until: datetime
+        self, connection: str, record: Record, question: "Question", until: datetime
     ) -> _IntentResult | None:
         """Store the intent and start its attempt; None if it gets no turn in time."""
         task = self._start_intent(connection, record, question)
@@ -270,16 +293,19 @@ class Keeper:
         return task.result() if done else None
 
     def _start_intent(
-        self, connection: str, record: Record, question: Question
+        self, connection: str, record: Record, question: "Question"
     ) -> asyncio.Task[_IntentResult]:
         return self._intents.start(
             connection, lambda: self._store_intent(connection, record, question)
         )
 
     async def _store_intent(
-        self, connection: str, record: Record, question: Question
+        self, connection: str, record: Record, question: "Question"
     ) -> _IntentResult:
         """Store the intent, unless another instance was first or it became needless."""
+        from domain.commands import SendTokenRequest
+        from domain.decide import decide
+
         async with self._intent_limit.turn():
             # Decide again: the intent's time starts now.
             now = self._clock.now()
@@ -297,7 +323,9 @@ class Keeper:
         )
         return stored, attempt
 
-    async def _attempt(self, connection: str, record: Record, command: SendTokenRequest) -> Record:
+    async def _attempt(
+        self, connection: str, record: Record, command: "SendTokenRequest"
+    ) -> Record:
         from domain.events import AttemptEnded
         from domain.token_endpoint import TokenResponse
 
@@ -314,7 +342,7 @@ class Keeper:
         self._log_outcome(connection, outcome, after.grant)
         return after
 
-    def _log_outcome(self, connection: str, outcome: "Outcome", after: Grant) -> None:
+    def _log_outcome(self, connection: str, outcome: "Outcome", after: "Grant") -> None:
         from functions.refresh.failure_texts import failure_text
 
         provider, now = self._policy.provider, self._clock.now()
@@ -323,7 +351,7 @@ class Keeper:
         else:
             _log.warning("connection %s: refresh failed: %s", connection, failed)
 
-    async def _send(self, command: SendTokenRequest) -> "Outcome":
+    async def _send(self, command: "SendTokenRequest") -> "Outcome":
         from domain.token_endpoint import Delivery, NoAnswer
 
         if self._clock.now() > command.send_by:

@@ -15,17 +15,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from domain.decide import apply
-from domain.failures import mark_in_doubt
-from domain.grant import (
-    AuthorizationRequired,
-    Authorized,
-    Failure,
-    FailureState,
-    Grant,
-    Unauthorized,
-    tokens_of,
-)
 from domain.ledger import (
     HistoryEvent,
     Note,
@@ -38,8 +27,6 @@ from functions.observability.tracing import current, waiting_for
 from functions.refresh.memory import Memory, next_etag
 from functions.refresh.shared_tasks import SharedTasks
 from functions.settings.settings import SettingsError
-from ports.clock import Clock
-from ports.entropy import Entropy
 from ports.store import (
     ConflictError,
     Record,
@@ -50,12 +37,15 @@ from ports.store import (
 )
 
 if TYPE_CHECKING:
-    # Imported where a change is stored.
+    # Imported where a change is stored, or a record is lost: a fresh token needs neither.
     from domain.alert_book import AlertBook, Claim
     from domain.alert_changes import News
     from domain.events import Event
+    from domain.grant import Grant
     from domain.token_endpoint import RevocationRequest
     from functions.refresh.alert_duty import AlertDuty
+    from ports.clock import Clock
+    from ports.entropy import Entropy
     from ports.rescue import Rescue, RescuedRecord
 
 # Retries use the same etag: the new tokens may be irreplaceable.
@@ -92,8 +82,8 @@ class Recorder:
         self,
         *,
         store: Store,
-        clock: Clock,
-        entropy: Entropy,
+        clock: "Clock",
+        entropy: "Entropy",
         rescue: "Rescue",
         revoke_late_tokens: "Callable[[str, RevocationRequest], Coroutine[None, None, None]]",
         policy: Policy,
@@ -118,7 +108,7 @@ class Recorder:
         self,
         connection: str,
         record: Record,
-        grant: Grant,
+        grant: "Grant",
         note: Note | None,
         *,
         now: datetime,
@@ -145,7 +135,7 @@ class Recorder:
         return written
 
     def _with_alerts(
-        self, record: Record, before: Grant, *, now: datetime, news: "Sequence[News]" = ()
+        self, record: Record, before: "Grant", *, now: datetime, news: "Sequence[News]" = ()
     ) -> Record:
         """Return the record with what the change from `before` owes; as it is without channels."""
         if (duty := self._duty()) is None:
@@ -241,6 +231,8 @@ class Recorder:
             if known is None or not error.is_damaged:
                 # A restored key can decrypt it, and it may be newer.
                 raise
+            from domain.grant import Unauthorized
+
             damaged = Record(grant=Unauthorized(), etag=error.etag, ledger=())
             record = await self._put_back(connection, known, over=damaged, why=_DAMAGED)
         except StoreDamagedError:
@@ -264,6 +256,8 @@ class Recorder:
 
     async def _put_back(self, connection: str, known: Record, *, over: Record, why: str) -> Record:
         """Replace a record by the remembered one, unless another write is faster."""
+        from domain.failures import mark_in_doubt
+
         now = self._clock.now()
         grant = mark_in_doubt(known.grant, self._policy, now)
         restored = self._with_alerts(
@@ -301,6 +295,8 @@ class Recorder:
 
     def _rescue_all(self) -> None:
         """Write a rescue line for every remembered record, once."""
+        from domain.grant import tokens_of
+
         for connection, record in self._memory.take_unrescued():
             if tokens_of(record.grant) is not None:
                 self._rescue.emit(_rescued(connection, record, expected_etag=None))
@@ -367,6 +363,7 @@ class Recorder:
     async def _apply_and_store(
         self, connection: str, record: Record, event: "Event", *, is_late: bool = False
     ) -> Record:
+        from domain.decide import apply
         from domain.events import AttemptEnded
 
         news = self._news_of_rescue(event, is_late=is_late)
@@ -472,7 +469,9 @@ def _ends_adoption(note: Note | None) -> bool:
     return note is not None and note.event is HistoryEvent.ADOPTION_REFUSED
 
 
-def _log_refusal(connection: str, after: Grant) -> None:
+def _log_refusal(connection: str, after: "Grant") -> None:
+    from domain.grant import AuthorizationRequired, Authorized, Failure, FailureState
+
     match after:
         case AuthorizationRequired(cause=cause):
             # An alarm is set on these words: LoginNeeded in infra/aws/template.yaml.

@@ -20,7 +20,7 @@ from tests.system.certificates import server_certificate
 from tests.system.vercel_artifact import Function, artifact
 from tests.system.vercel_cold_start import cpu_seconds_to_first_answer, import_times, ok_function
 
-BUDGET = 1.6
+BUDGET = 1.45
 _LONGEST_IMPORTS = 10
 
 

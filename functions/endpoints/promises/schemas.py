@@ -5,7 +5,8 @@ from types import MappingProxyType
 
 from domain.error_meanings import LONGEST_QUOTE
 from domain.grant import Cause, Failure
-from domain.ledger import LONGEST_HISTORY_QUOTE, MAX_ENTRIES, OUTCOMES, HistoryEvent
+from domain.ledger import LONGEST_HISTORY_QUOTE, MAX_ENTRIES, HistoryEvent
+from domain.outcomes import OUTCOMES
 from domain.provider import GrantType
 from domain.tokens import Freshness
 from functions.endpoints.overview import (
