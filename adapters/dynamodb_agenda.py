@@ -23,7 +23,7 @@ SHARDS = 16
 """More need another migration, as this one: items of a part that nobody reads are lost."""
 _SINGLE = "refresh"
 _AGENDAS = (_SINGLE, *(f"{_SINGLE}#{number}" for number in range(SHARDS)))
-# A sweep takes a page of refreshes in less. What is read ahead may be old: records decide.
+# A sweep takes a page of refreshes in less. Names that were read ahead may be old: records decide.
 _AHEAD_LIMIT = timedelta(minutes=2)
 _MAX_CONCURRENCY = 16
 
@@ -39,7 +39,7 @@ def _agenda(connection: str) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class _Shard:
-    """What was read of a part of the index from the date `first`, and not taken yet.
+    """The dates of a part of the index from `first` that were read, and not taken yet.
 
     The order of items of the same date is not defined, so they are sorted here. Those of the date
     `read_to` may be incomplete. It is infinite at the end.

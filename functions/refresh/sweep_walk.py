@@ -32,7 +32,7 @@ SWEEP = "~sweep"
 """The record's name. `domain.connection.is_connection` refuses it."""
 # Refreshes of a page take seconds. A sweep that is killed leaves a page at most.
 PAGE_SIZE = 50
-# Then all sweeps of a walk were killed, and the next one begins anew.
+# Then all sweeps of a walk were killed, and the next one starts a new walk.
 STALE_AFTER = timedelta(minutes=1)
 # A later due date is rare, or from a clock that was ahead.
 IMPLAUSIBLE_DUE_AFTER = timedelta(days=90)
@@ -53,9 +53,9 @@ class Page(NamedTuple):
 class Position:
     """How far a walk is. All connections up to `after` were taken by its sweeps.
 
-    `began_at` identifies the walk, and decides which connections are due. `is_open` is whether no
-    sweep of the walk has left connections: the next sweep begins anew otherwise. `is_over`: no page
-    is left. `stored_at` is when the last page was taken.
+    `began_at` identifies the walk, and decides which connections are due. `is_open`: no connection
+    was left by its sweeps. Otherwise the next sweep starts a new walk. `is_over`: no page is left.
+    `stored_at` is when the last page was taken.
     """
 
     began_at: datetime
@@ -113,7 +113,7 @@ class SweepWalk:
         return None
 
     def leave_some(self) -> None:
-        """Let the next sweep begin anew: this one leaves connections of its pages."""
+        """Let the next sweep start a new walk: this one leaves connections of its pages."""
         self._is_open = False
 
     async def close(self) -> None:
@@ -196,7 +196,7 @@ def _entry_of(position: Position, now: datetime) -> Entry:
 
 
 def _position_of(record: Record) -> Position | None:
-    """Return the position in a record; None if there is none that can be read."""
+    """Return the position in a record; None if it cannot be read."""
     try:
         entry = record.ledger[-1]
         began_at, after = json.loads(entry.quote or "")

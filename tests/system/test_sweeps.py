@@ -54,7 +54,7 @@ class Sweeps:
         return self.threads.submit(sweep)
 
     def write(self, grants: Mapping[str, Grant]) -> None:
-        """Store grants as they are, whatever is there."""
+        """Store grants over all that is there."""
 
         async def swap() -> None:
             async with opened_store(self.workers.environment) as store:
@@ -140,7 +140,7 @@ def test_sweeps_of_several_processes_share_the_connections_although_one_is_kille
         assert set(provider.asked.values()) == {1}
         assert sum(report["refreshed"] for report in reports) == len(second) - PAGE_SIZE
 
-        # What it left is due until the next sweep. Its last requests have no answer.
+        # Its page is due until the next sweep. Its last requests have no answer.
         records = stage.records([*second])
         left = {name for name in second if not is_refreshed(records[name].grant, name)}
         assert len(left) == PAGE_SIZE

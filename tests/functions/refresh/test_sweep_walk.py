@@ -41,7 +41,7 @@ class TroubledStore(MemoryStore):
         super().__init__()
         self.trouble: Exception | None = None
         self.loads = 0
-        # What another sweep does before the next page is read.
+        # The act of another sweep before the next page is read.
         self.meanwhile: Awaitable[Page] | None = None
 
     async def load(self, connection: str) -> Record:
@@ -117,7 +117,7 @@ async def test_sweeps_at_once_take_each_page_once(store: TroubledStore) -> None:
     ("later", "first_page"),
     [
         pytest.param(STALE_AFTER - SECOND, 2, id="goes on"),
-        pytest.param(STALE_AFTER, 0, id="begins anew"),
+        pytest.param(STALE_AFTER, 0, id="starts again"),
         pytest.param(-STALE_AFTER - SECOND, 0, id="clock was ahead"),
     ],
 )
@@ -133,7 +133,7 @@ async def test_a_sweep_that_was_killed_costs_its_page_until_the_next_walk(
     assert await rest(pages_of(walk(store, clock))) == PAGE
 
 
-async def test_a_sweep_after_an_incomplete_one_begins_anew_and_the_others_go_on(
+async def test_a_sweep_after_an_incomplete_one_starts_again_and_the_others_go_on(
     store: TroubledStore,
 ) -> None:
     incomplete, other = walk(store), walk(store)
