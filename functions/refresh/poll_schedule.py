@@ -28,6 +28,8 @@ _WIDEST = 4
 _COARSE_PAUSE = 0.08
 # After it. The pauses of a refresh that is a little late are a little longer.
 _SLOWING = 1.7
+# Of sums of floats.
+_ROUNDING = 1e-9
 
 
 def looks(times: RefreshTimes, *, age: timedelta) -> Iterator[float]:
@@ -78,8 +80,7 @@ def _expected(first: float, last: float) -> Iterator[float]:
     yield from _before(first)
     pause = min(max((last - first) / _DENSE_PAUSES, _SHORTEST_PAUSE), LONGEST_PAUSE)
     at = first
-    # A look just before the last one would be wasted.
-    while at < last - _SHORTEST_PAUSE / 2:
+    while at < last - _ROUNDING:
         yield at
         at += min(pause, max(at / _WIDEST, _COARSE_PAUSE))
     yield last
@@ -89,8 +90,7 @@ def _expected(first: float, last: float) -> Iterator[float]:
 def _before(first: float) -> Iterator[float]:
     pause = min(max(first / 2, _EARLY_PAUSE), LONGEST_PAUSE)
     at = pause
-    # A look just before the first one would be wasted.
-    while at < first - _SHORTEST_PAUSE:
+    while at < first - _ROUNDING:
         yield at
         at += pause
 

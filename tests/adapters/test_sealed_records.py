@@ -1,16 +1,22 @@
 """A stored record is bound to its place, and reports whether the first key sealed it."""
 
+from dataclasses import replace
+
 import pytest
 
 from adapters.sealed_records import MOST_KEPT, SealedRecords
 from adapters.sealing import KeyRing
 from domain.grant import Authorized
 from ports.store import UnreadableRecordError
-from tests.domain.examples import TOKENS
+from tests.domain.examples import SECOND, TOKENS
 from tests.records import record_of
 
 OLD, NEW = (bytes([number]) * 32 for number in (1, 2))
-RECORD = record_of(Authorized(tokens=TOKENS), "etag")
+RECORD = replace(
+    record_of(Authorized(tokens=TOKENS), "etag"),
+    refreshes={"tokens": 2},
+    refresh_times=(0.3 * SECOND, SECOND),
+)
 
 
 def records(*keys: bytes) -> SealedRecords:

@@ -14,7 +14,13 @@ from domain.grant import Authorized
 from functions.refresh.poll_schedule import LONGEST_PAUSE, MAX_LOOKS
 from functions.refresh.poller import Poller
 from functions.refresh.recorder import Recorder
-from ports.store import Record, RecordPage, StoreUnavailableError, UnreadableRecordError
+from ports.store import (
+    LARGEST_PAGE,
+    Record,
+    RecordPage,
+    StoreUnavailableError,
+    UnreadableRecordError,
+)
 from tests.domain.examples import EXPIRED, SECOND, TOKENS, begin
 from tests.functions.keeper_rig import CountingStore, KeeperRig
 from tests.records import record_of
@@ -33,8 +39,9 @@ class TimedStore(CountingStore):
     def __init__(self) -> None:
         super().__init__()
         self.trips: list[tuple[float, Sequence[str]]] = []
-        # What the next reads raise.
+        # The next reads raise these.
         self.faults: list[Exception] = []
+        self.trip = TRIP
         self.unreadable: dict[str, UnreadableRecordError] = {}
 
     async def load(self, connection: str) -> Record:
@@ -44,6 +51,8 @@ class TimedStore(CountingStore):
         return await super().load(connection)
 
     async def load_records(self, connections: Sequence[str]) -> RecordPage:
+        assert len(connections) <= LARGEST_PAGE
+        assert list(connections) == sorted(connections)
         await self._travel(connections)
         page = await super().load_records(connections)
         found = [(name, self.unreadable.get(name, record)) for name, record in page.records]
@@ -51,7 +60,7 @@ class TimedStore(CountingStore):
 
     async def _travel(self, connections: Sequence[str]) -> None:
         self.trips.append((asyncio.get_running_loop().time(), connections))
-        await asyncio.sleep(TRIP)
+        await asyncio.sleep(self.trip)
         if self.faults:
             raise self.faults.pop()
 
@@ -77,8 +86,12 @@ class PollerRig:
         await MemoryStore.swap(self.store, connection, record, expected_etag=over)
         return record
 
-    def wait(self, connection: str, record: Record, patience: timedelta) -> asyncio.Task[Record]:
-        return self.poller.start(connection, record, self.recorder, now=EXPIRED, patience=patience)
+    def wait(
+        self, connection: str, record: Record, patience: timedelta, *, age: timedelta = 0 * SECOND
+    ) -> asyncio.Task[Record]:
+        """Wait for the end of an attempt that has this age."""
+        now = EXPIRED + age
+        return self.poller.start(connection, record, self.recorder, now=now, patience=patience)
 
 
 def run(main: Coroutine[object, object, None]) -> None:
@@ -97,6 +110,31 @@ def test_end_is_seen_where_it_is_due_and_by_few_looks() -> None:
         assert await waiting == after
         assert rig.store.instants == pytest.approx([0.1425, 0.285])
         assert asyncio.get_running_loop().time() == pytest.approx(0.285 + TRIP)
+
+    run(main())
+
+
+def test_attempt_that_began_earlier_is_due_earlier() -> None:
+    async def main() -> None:
+        rig = PollerRig()
+        before = await rig.put("c", "first")
+        waiting = rig.wait("c", before, 20 * SECOND, age=0.2 * SECOND)
+        await asyncio.sleep(0.09)
+        after = await rig.put("c", "second", over="first")
+        assert await waiting == after
+        assert rig.store.instants == pytest.approx([0.085])
+
+    run(main())
+
+
+def test_slow_store_is_asked_less_and_nobody_waits_longer() -> None:
+    async def main() -> None:
+        rig = PollerRig()
+        rig.store.trip = 1.5
+        before = await rig.put("c", "first")
+        assert await rig.wait("c", before, 5 * SECOND) == before
+        assert len(rig.store.trips) < 5
+        assert asyncio.get_running_loop().time() < 5 + 2 * rig.store.trip
 
     run(main())
 
@@ -122,10 +160,7 @@ def test_many_connections_share_the_looks_of_one() -> None:
 
     async def main() -> None:
         rig = PollerRig()
-        polls = []
-        for name in names:
-            polls.append(rig.wait(name, await rig.put(name, "first"), 20 * SECOND))
-            await asyncio.sleep(0.003)
+        polls = [rig.wait(name, await rig.put(name, "first"), 20 * SECOND) for name in names]
         await asyncio.sleep(3)
         for name in names[1:]:
             await rig.put(name, "second", over="first")
@@ -159,6 +194,8 @@ def test_looks_of_many_connections_are_no_more_than_allowed() -> None:
             pauses = [later - earlier for earlier, later in pairwise(looked)]
             assert max(pauses) <= LONGEST_PAUSE + 2 / MAX_LOOKS
         assert len(instants) < 6 * MAX_LOOKS
+        # None of them has a burst, after which the others would wait.
+        assert min(later - earlier for earlier, later in pairwise(instants[1:])) > 1 / MAX_LOOKS / 2
 
     run(main())
 
