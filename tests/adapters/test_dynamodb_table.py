@@ -398,7 +398,8 @@ async def test_all_names_are_read_page_by_page_and_consistently(peer: DynamoDbPe
 def test_clients_of_one_process_share_the_model_of_dynamodb(peer: DynamoDbPeer) -> None:
     # It is megabytes, and each event loop has a client of its own.
     tables = [DynamoDbTable("grants", **peer.access) for _ in range(2)]
-    one, other = (table._client._open().meta.service_model for table in tables)
+    calls = [table._client._botocore_calls() for table in tables]
+    one, other = (each._client.meta.service_model for each in calls)
     assert one._service_description is other._service_description
     for table in tables:
         table.close()
