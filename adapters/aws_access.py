@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-# What these change, only botocore does.
+# Only botocore does as these say.
 _LEFT_TO_BOTOCORE = (
     "AWS_ACCOUNT_ID",
     "AWS_CREDENTIAL_EXPIRATION",

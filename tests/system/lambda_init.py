@@ -7,6 +7,7 @@ import json
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tests.system.lambda_artifact import LambdaArtifact
 
@@ -15,28 +16,39 @@ _PROGRAM = """
 import json, sys, time
 import awslambdaric.bootstrap
 before = set(sys.modules)
-__import__(sys.argv[1])
-used = time.process_time()
+used = [time.process_time()]
+for name in sys.argv[1:]:
+    __import__(name)
+    used.append(time.process_time())
 print(json.dumps([used, sorted(set(sys.modules) - before)]))
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Init:
-    """Processor time from the start of the process, in seconds; modules beyond the runtime's."""
+    """Processor time of each step, in seconds; the modules beyond the runtime's.
 
-    seconds: float
+    The first step is from the start of the process to the end of the runtime's imports.
+    """
+
+    steps: tuple[float, ...]
     modules: frozenset[str]
 
+    @property
+    def seconds(self) -> float:
+        """All steps together."""
+        return sum(self.steps)
 
-def lambda_init(artifact: LambdaArtifact, module: str, environ: Mapping[str, str]) -> Init:
-    """Start a process, import a handler's module as the runtime does, and end it."""
+
+def lambda_init(artifact: LambdaArtifact, environ: Mapping[str, str], *modules: str) -> Init:
+    """Start a process, import these modules as the runtime does, a step each, and end it."""
     given = {
         "PATH": "/usr/bin:/bin",
         "PYTHONPATH": f"{artifact.runtime}:{artifact.task}",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    command = [str(artifact.python), "-S", "-c", _PROGRAM, module]
+    command = [str(artifact.python), "-S", "-c", _PROGRAM, *modules]
     printed = subprocess.check_output(command, env={**given, **environ}, cwd=artifact.task)
-    seconds, modules = json.loads(printed.splitlines()[-1])
-    return Init(seconds=seconds, modules=frozenset(modules))
+    used, imported = json.loads(printed.splitlines()[-1])
+    steps = (used[0], *(after - before for before, after in pairwise(used)))
+    return Init(steps=steps, modules=frozenset(imported))
