@@ -8,6 +8,7 @@ import time
 from datetime import timedelta
 from email.utils import formatdate
 from pathlib import Path
+from select import select
 from zlib import crc32
 
 import pytest
@@ -189,9 +190,14 @@ def test_a_connection_is_used_again_until_it_ends() -> None:
 
     with serving(twice) as server:
         calls = calls_to(server.endpoint)
-        for _ in range(3):
+        for _ in range(2):
             assert calls.call("get_item", {}) == {}
+        ((connection, _),) = calls._connections._idle
+        select([connection.sock], [], [], LIMIT.total_seconds())
+        assert calls.call("get_item", {}) == {}
         assert server.connections == 2
+        # It was not tried on the connection that had ended.
+        assert server.requests[1].all("amz-sdk-request") == ["attempt=1; max=2"]
         calls.close()
         assert not calls._connections._idle
 
