@@ -36,7 +36,8 @@ cold start     Processor time from the start of a process to its first answer, w
                which answers ok has not. Creating the TLS context, some 20 ms, is not counted.
 Lambda's       Time on the clock, of AWS's runtime for Python in AWS's emulator: from the start of a
                process until it asks for an event, and to the answer that somebody has to log in.
-               The table is reached before the first event.
+               The table is reached before the first event. Processor time of INIT: of a process
+               of its own that imports the runtime and the handler.
 command        Processor time of `oauth-callback token`, from the start of the interpreter to the
                end. The first row only imports what it cannot do without.
 key, control   The time to refuse a key, relative to one whose first byte is wrong. Then the share
