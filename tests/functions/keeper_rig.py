@@ -203,6 +203,7 @@ class KeeperRig:
         *,
         entropy: Entropy | None = None,
         client_of: Callable[[str], str | None] = lambda _: None,
+        alerts_are_on: bool = False,
     ) -> Sweep:
         keeper = keeper or self.instance()
         return Sweep(
@@ -212,6 +213,7 @@ class KeeperRig:
             clock=clock or SystemClock(),
             entropy=entropy,
             client_of=client_of,
+            alerts_are_on=alerts_are_on,
         )
 
     async def keep(
