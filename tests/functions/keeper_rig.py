@@ -206,6 +206,7 @@ class KeeperRig:
         *,
         entropy: Entropy | None = None,
         client_of: Callable[[str], str | None] = lambda _: None,
+        alerts_are_on: bool = False,
     ) -> Sweep:
         keeper = keeper or self.instance()
         return Sweep(
@@ -215,6 +216,7 @@ class KeeperRig:
             clock=clock or SystemClock(),
             entropy=entropy,
             client_of=client_of,
+            alerts_are_on=alerts_are_on,
         )
 
     async def keep(

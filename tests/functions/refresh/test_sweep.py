@@ -186,10 +186,14 @@ async def test_more_than_a_page_is_refreshed_though_a_whole_page_fails() -> None
     assert await sweep(rig) == report(1, failed=PAGE_SIZE)
 
 
-async def test_a_connection_with_nothing_due_costs_one_call_and_a_page_one_more() -> None:
+@pytest.mark.parametrize("alerts_are_on", [False, True])
+async def test_a_connection_with_nothing_due_costs_one_call_and_a_page_one_more(
+    *, alerts_are_on: bool
+) -> None:
     many = 4 * PAGE_SIZE
     store = BrokenStore(also_due=[f"{name:05}" for name in range(many)])
-    assert await sweep(await bench_with("z", store=store)) == report(1, skipped=many)
+    rig = await bench_with("z", store=store)
+    assert await rig.sweep(alerts_are_on=alerts_are_on).run() == report(1, skipped=many)
     # "z" is loaded and swapped twice.
     assert (store.loads, len(store.etags)) == (many + 1, 2)
     # One ends the due ones, and one those far from due.
@@ -246,6 +250,7 @@ async def test_a_client_that_fails_is_left_after_some_and_the_others_go_on(
         # Some kinds of failures are tried twice.
         assert len(rig.server.requests) <= many + 3 * swept.failed
     assert ("the client 'away'" in caplog.text) is left
+    assert (f"{swept.left} connections are left" in caplog.text) is left
 
 
 async def test_a_success_resets_the_failures_in_a_row() -> None:
