@@ -19,6 +19,7 @@ from domain.connection import is_connection
 from functions.alerts.deployment import DEPLOYMENT
 from functions.settings.store import (
     DynamoDbSettings,
+    RedisSettings,
     SqliteSettings,
     StoreSettings,
     UpstashSettings,
@@ -113,6 +114,8 @@ def describe_store(store: StoreSettings) -> str:
             return f"{printable(str(path.absolute()))} (SQLITE_PATH)"
         case DynamoDbSettings(table=table):
             return f"the DynamoDB table {table}"
+        case RedisSettings(place=place):
+            return f"the database at {place} (REDIS_URL)"
         case UpstashSettings(url=url):
             return f"the database at {url}"
         case _:
