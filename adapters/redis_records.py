@@ -1,4 +1,4 @@
-"""What a store in Redis holds, and the commands for it, however they reach the database."""
+"""The keys of a store in Redis, and the commands for it, by any way to the database."""
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
