@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 from threading import Event
 from urllib.parse import urlsplit
 
@@ -80,7 +81,7 @@ def failure(url: str, *command: str | float) -> str:
     return str(raised.value)
 
 
-# What it stores
+# Records and connections
 
 
 async def test_a_database_is_the_same_by_tcp_and_by_rest(tmp_path: Path) -> None:
@@ -282,6 +283,22 @@ def test_a_pool_that_is_used_up_answers_in_time_and_is_usable_afterwards() -> No
     assert last == "OK"
     assert {type(each) for each in failed} == {StoreUnavailableError}
     assert any("all 2 connections are in use" in str(each) for each in failed)
+
+
+async def test_a_caller_that_leaves_takes_no_connection_along_and_no_reply_of_another() -> None:
+    random = Random(1)  # noqa: S311 - moments are to be repeatable, not secret
+    client = RedisClient(f"{redis().url}?max_connections=2")
+    for number in range(60):
+        texts = [f"{number}-{caller}" for caller in range(5)]
+        calls = [asyncio.create_task(client.execute("ECHO", text)) for text in texts]
+        for _ in range(random.randrange(12)):
+            await asyncio.sleep(0)
+        for call in calls[::2]:
+            call.cancel()
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        assert answers[1::2] == texts[1::2]
+    assert await asyncio.gather(*(client.execute("ECHO", text) for text in "abcd")) == [*"abcd"]
+    await client.close()
 
 
 # TLS
