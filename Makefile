@@ -98,6 +98,7 @@ lock: .venv/dev.stamp ## resolve the dependencies again, with hashes
 	@$(COMPILE) pyproject.toml --group local -c $(LOCKS)/dev.txt -o $(LOCKS)/local.txt
 	@$(COMPILE) pyproject.toml --group aws -c $(LOCKS)/dev.txt -o $(LOCKS)/aws.txt
 	@$(COMPILE) pyproject.toml --group apprise -c $(LOCKS)/dev.txt -o $(LOCKS)/apprise.txt
+	@$(COMPILE) pyproject.toml --group redis -c $(LOCKS)/dev.txt -o $(LOCKS)/redis.txt
 	@$(COMPILE) pyproject.toml -c $(LOCKS)/dev.txt -o $(LOCKS)/runtime.txt
 	@$(COMPILE) $(LOCKS)/lambda-runtime.in -o $(LOCKS)/lambda-runtime.txt
 	@$(COMPILE) --no-deps $(LOCKS)/lambda-emulator.in -o $(LOCKS)/lambda-emulator.txt

@@ -21,6 +21,7 @@ from functions.settings.clients import ClientError
 from functions.settings.settings import Settings, SettingsError, missing_library
 from functions.settings.store import (
     DynamoDbSettings,
+    RedisSettings,
     SqliteSettings,
     StoreSettings,
     UpstashSettings,
@@ -307,5 +308,13 @@ def store_of(settings: StoreSettings, records: SealedRecords) -> Store:
             from adapters.store_upstash import UpstashStore
 
             return UpstashStore(url, token, records)
+        case RedisSettings(url=url):
+            try:
+                from adapters.store_redis import RedisStore
+            except ModuleNotFoundError as error:
+                text = missing_library("REDIS_URL", error, lock="redis")
+                raise SettingsError([text]) from error
+
+            return RedisStore(url, records)
         case _:
             assert_never(settings)

@@ -20,6 +20,7 @@ from functions.alerts.deployment import DEPLOYMENT
 from functions.refresh.sweep_walk import SWEEP
 from functions.settings.store import (
     DynamoDbSettings,
+    RedisSettings,
     SqliteSettings,
     StoreSettings,
     UpstashSettings,
@@ -114,6 +115,8 @@ def describe_store(store: StoreSettings) -> str:
             return f"{printable(str(path.absolute()))} (SQLITE_PATH)"
         case DynamoDbSettings(table=table):
             return f"the DynamoDB table {table}"
+        case RedisSettings(place=place):
+            return f"the database at {place} (REDIS_URL)"
         case UpstashSettings(url=url):
             return f"the database at {url}"
         case _:

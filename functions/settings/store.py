@@ -1,6 +1,7 @@
 """The store in the environment."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISREG
@@ -13,7 +14,7 @@ _UPSTASH_NAMES = (
     ("UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"),
 )
 # One of these selects a store.
-STORE_VARIABLES = frozenset({"DYNAMODB_TABLE", "SQLITE_PATH"}).union(*_UPSTASH_NAMES)
+STORE_VARIABLES = frozenset({"DYNAMODB_TABLE", "REDIS_URL", "SQLITE_PATH"}).union(*_UPSTASH_NAMES)
 # Patterns are compiled where they are used: most deployments use none.
 _URI = r"(?i:[a-z][a-z0-9+.\-]*://|file:)"
 _NOT_A_FILE = "must be the path of a file, not of a folder or a device"
@@ -51,7 +52,23 @@ class DynamoDbSettings(NamedTuple):
     region: str | None
 
 
-StoreSettings: TypeAlias = DynamoDbSettings | SqliteSettings | UpstashSettings
+class RedisSettings:
+    """A Redis or Valkey by TCP. No dataclass: every cold start would pay for it."""
+
+    __match_args__ = ("url",)
+    __slots__ = ("url",)
+
+    def __init__(self, url: str) -> None:
+        """`url` may contain a password."""
+        self.url = url
+
+    @property
+    def place(self) -> str:
+        """The host, port and database, without user and password."""
+        return self.url.partition("://")[2].partition("?")[0].rpartition("@")[2]
+
+
+StoreSettings: TypeAlias = DynamoDbSettings | RedisSettings | SqliteSettings | UpstashSettings
 
 
 def read_store(env: EnvReader) -> StoreSettings:
@@ -79,12 +96,15 @@ def read_store(env: EnvReader) -> StoreSettings:
     if table := _dynamodb_table(env):
         stores.add(table)
         names.append("DYNAMODB_TABLE")
+    if redis := _redis(env, databases.values()):
+        stores.add(redis)
+        names.append("REDIS_URL")
     if len(stores) > 1:
         env.faults.append(f"several stores are set, and only one is allowed: {', '.join(names)}")
     if not stores:
         env.faults.append(
             "no store is set: SQLITE_PATH, or KV_REST_API_URL and KV_REST_API_TOKEN, or "
-            "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or DYNAMODB_TABLE"
+            "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or REDIS_URL, or DYNAMODB_TABLE"
         )
         return SqliteSettings(Path())
     return stores.pop()
@@ -124,3 +144,25 @@ def _dynamodb_table(env: EnvReader) -> DynamoDbSettings | None:
     if not re.fullmatch(_DYNAMODB_TABLE, table):
         env.faults.append("DYNAMODB_TABLE must be a table name")
     return DynamoDbSettings(table=table, region=env.optional("AWS_REGION"))
+
+
+def _redis(env: EnvReader, databases: Iterable[UpstashSettings]) -> RedisSettings | None:
+    """Return the Redis by TCP; None without one, or if it is the database of a REST URL.
+
+    Vercel's Upstash integration sets REDIS_URL next to KV_REST_API_URL.
+    """
+    faults = len(env.faults)
+    url = env.optional("REDIS_URL", fits_a_header=True)
+    if url is None:
+        return None
+    from functions.settings.redis_url import redis_url_fault
+
+    settings = RedisSettings(url)
+    if len(env.faults) == faults and (fault := redis_url_fault(url)):
+        env.add_fault(f"REDIS_URL {fault}")
+    host = _host(settings.place)
+    return None if any(_host(each.url) == host for each in databases) else settings
+
+
+def _host(url: str) -> str:
+    return url.rpartition("://")[2].partition("/")[0].partition(":")[0].lower()

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import httpx
 
-from adapters import store_upstash
+from adapters import redis_records
 from adapters.store_upstash import UpstashStore
 from functions.application import Application
 from functions.asgi import ROUTES
@@ -96,9 +96,9 @@ async def _requests(stage: Stage) -> AsyncIterator[list[Ask]]:
 
 async def _bare_get(store: UpstashStore) -> Ask:
     """Prepare a GET of as much as the keeper reads."""
-    sealed = await store._reader.execute("HGET", store_upstash._grant_key(CONNECTION), "sealed")
+    sealed = await store._reader.execute("HGET", redis_records.grant_key(CONNECTION), "sealed")
     assert isinstance(sealed, str)
-    await store._execute("SET", _BARE_KEY, sealed)
+    await store._write("SET", _BARE_KEY, sealed)
 
     async def get() -> None:
         assert await store._reader.execute("GET", _BARE_KEY) == sealed

@@ -16,7 +16,7 @@ from functions.refresh.sweep_walk import SWEEP
 from tests.system.aws_peer import variables_for
 from tests.system.dynamodb_peer import DynamoDbPeer, dynamodb_server
 from tests.system.loopback import http
-from tests.system.redis_peer import redis_server
+from tests.system.redis_peer import redis_execute, redis_server
 from tests.system.upstash_front import upstash_front
 
 Row: TypeAlias = tuple[object, ...]
@@ -29,6 +29,7 @@ NO_STORE: Mapping[str, None] = dict.fromkeys(
         "KV_REST_API_TOKEN",
         "UPSTASH_REDIS_REST_URL",
         "UPSTASH_REDIS_REST_TOKEN",
+        "REDIS_URL",
         "DYNAMODB_TABLE",
     ]
 )
@@ -82,6 +83,17 @@ def upstash_store() -> Iterator[StorePeer]:
             execute(environ, "FLUSHALL")
 
         yield StorePeer(environ=environ, clear=clear)
+
+
+@contextmanager
+def redis_store() -> Iterator[StorePeer]:
+    """Run a real Redis, which is reached by TCP."""
+    with redis_server() as redis:
+
+        def clear() -> None:
+            redis.execute("FLUSHALL")
+
+        yield StorePeer(environ=redis.environ, clear=clear)
 
 
 class DynamoDbStores:
@@ -177,7 +189,9 @@ def _sqlite_rows(path: str) -> list[Row]:
 
 
 def execute(environ: Mapping[str, str], *command: str | int) -> object:
-    """Let the Redis behind an Upstash of our own do something."""
+    """Let a Redis do something, also one behind an Upstash of our own."""
+    if (url := environ.get("REDIS_URL")) is not None:
+        return redis_execute(url, *command)
     answer = http.post(
         environ["KV_REST_API_URL"],
         json=command,

@@ -24,12 +24,13 @@ from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing
 from adapters.store_dynamodb import DynamoDbStore
 from adapters.store_memory import MemoryStore
+from adapters.store_redis import RedisStore
 from adapters.store_sqlite import SqliteStore
 from adapters.store_upstash import UpstashStore
 from ports.store import Store
 from tests.patience import be_patient
 from tests.system.dynamodb_peer import DynamoDbPeer, dynamodb_server
-from tests.system.redis_peer import redis_server
+from tests.system.redis_peer import RedisPeer, redis_server
 from tests.system.upstash_front import UpstashPeer, upstash_front
 
 KEYS = KeyRing([bytes(range(32))])
@@ -99,10 +100,36 @@ class UpstashDatabase:
 
 @cache
 def _upstash() -> UpstashPeer:
-    """Start Redis and a front with the Upstash protocol, once per process."""
+    """Start a front with the Upstash protocol of the Redis of this process, once."""
     stack = ExitStack()
     atexit.register(stack.close)
-    return stack.enter_context(upstash_front(stack.enter_context(redis_server())))
+    return stack.enter_context(upstash_front(redis()))
+
+
+@dataclass(frozen=True, slots=True)
+class RedisServer:
+    """A Redis store's server."""
+
+    url: str
+
+    @classmethod
+    def at(cls, _folder: Path) -> Self:
+        """Empty the server that all tests of this process share."""
+        peer = redis()
+        peer.execute("FLUSHALL")
+        return cls(peer.url)
+
+    def open(self) -> Store:
+        """Open the store."""
+        return RedisStore(self.url, SealedRecords(KEYS))
+
+
+@cache
+def redis() -> RedisPeer:
+    """Start a Redis, once per process."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(redis_server())
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +177,7 @@ STORES = (
     StoreUnderTest(name="memory", address=Memory.new, is_local=True),
     StoreUnderTest(name="sqlite", address=lambda folder: SqliteFile(folder / "store.sqlite")),
     StoreUnderTest(name="upstash", address=UpstashDatabase.at),
+    StoreUnderTest(name="redis", address=RedisServer.at),
     StoreUnderTest(name="dynamodb", address=DynamoDbTableAt.new),
     StoreUnderTest(
         name="dynamodb-moto",

@@ -669,7 +669,7 @@ async def test_pages_of_large_records_are_complete(in_use: StoreInUse) -> None:
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adapters.store_sqlite._PAGE_SIZE", 16)
-    monkeypatch.setattr("adapters.store_upstash._SCAN_PAGE", 16)
+    monkeypatch.setattr("adapters.redis_records._SCAN_PAGE", 16)
 
 
 async def named(store: Store) -> list[str]:

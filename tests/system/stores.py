@@ -18,9 +18,12 @@ class StoreKind(Enum):
 
     SQLITE = "sqlite"
     REST = "redis-over-rest"
+    REDIS = "redis"
     DYNAMODB = "dynamodb"
 
 
+# Redis by TCP does the same as over REST.
+_FEW_ROUNDS = {StoreKind.DYNAMODB, StoreKind.REDIS}
 # For what depends on the provider alone. Other tests take the same ways with each store.
 over_one_store = pytest.mark.parametrize(
     "store",
@@ -38,8 +41,8 @@ class WorkersStore:
     environ: Mapping[str, str] | None = field(repr=False)
 
     def rounds(self, number: int) -> int:
-        """Return the rounds to make: a fifth with DynamoDB, whose adapter has its own tests."""
-        return max(3, number // 5) if self.kind is StoreKind.DYNAMODB else number
+        """Return the rounds to make: a fifth where the adapter has its own tests."""
+        return max(3, number // 5) if self.kind in _FEW_ROUNDS else number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,9 @@ def store_of(kind: StoreKind) -> Iterator[WorkersStore]:
         case StoreKind.REST:
             with rest_store() as rest:
                 yield WorkersStore(kind=kind, environ=rest.front.environ)
+        case StoreKind.REDIS:
+            with redis_server() as redis:
+                yield WorkersStore(kind=kind, environ=redis.environ)
         case StoreKind.DYNAMODB:
             with dynamodb_server() as peer:
                 yield WorkersStore(kind=kind, environ=peer.environ(peer.new_table()))

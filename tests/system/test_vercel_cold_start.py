@@ -25,6 +25,7 @@ OUR_OWN = {
     "adapters.entropy_system",
     "adapters.grant_json",
     "adapters.ledger_json",
+    "adapters.redis_records",
     "adapters.rescue_log",
     "adapters.sealed_records",
     "adapters.sealing",

@@ -12,9 +12,17 @@ from domain.authorization import PendingLogin
 from domain.connection import DEFAULT_CONNECTION
 from functions.admin.doctor.findings import Finding, fault, ok, unknown, warning
 from functions.admin.doctor.grants import check_grants
+from functions.admin.doctor.redis_server import findings_of_redis_server
 from functions.admin.doctor.wiring import store_facts
 from functions.wiring import Wiring
-from ports.facts import DynamoDbFacts, RedisFacts, SqliteFacts, StoreFacts, UnreadFact
+from ports.facts import (
+    DynamoDbFacts,
+    RedisFacts,
+    RedisServerFacts,
+    SqliteFacts,
+    StoreFacts,
+    UnreadFact,
+)
 from ports.store import Store, StoreUnavailableError, UnreadableRecordError
 
 _SAMPLES = 5
@@ -85,6 +93,8 @@ def findings_of(facts: StoreFacts) -> Iterator[Finding]:
             yield from _findings_of_sqlite(facts)
         case RedisFacts(eviction_policy=policy):
             yield _findings_of_eviction(policy)
+        case RedisServerFacts():
+            yield from findings_of_redis_server(facts)
         case DynamoDbFacts():
             yield from _findings_of_dynamodb(facts)
         case _:

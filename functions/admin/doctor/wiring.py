@@ -10,6 +10,7 @@ from adapters.web_httpx import HttpxWeb
 from functions.settings.settings import Settings
 from functions.settings.store import (
     DynamoDbSettings,
+    RedisSettings,
     SqliteSettings,
     StoreSettings,
     UpstashSettings,
@@ -28,6 +29,11 @@ async def store_facts(settings: StoreSettings) -> StoreFacts:
             from adapters.facts_dynamodb import dynamodb_facts
 
             return await dynamodb_facts(table, region_name=region)
+        case RedisSettings(url=url):
+            # Imported here: only this store requires redis-py.
+            from adapters.facts_redis import redis_facts
+
+            return await redis_facts(url)
         case SqliteSettings(path=path):
             return sqlite_facts(path)
         case UpstashSettings(url=url, token=token):
