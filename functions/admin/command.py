@@ -19,6 +19,7 @@ from domain.connection import is_connection
 from functions.alerts.deployment import DEPLOYMENT
 from functions.settings.store import (
     DynamoDbSettings,
+    PostgresSettings,
     SqliteSettings,
     StoreSettings,
     UpstashSettings,
@@ -113,10 +114,17 @@ def describe_store(store: StoreSettings) -> str:
             return f"{printable(str(path.absolute()))} (SQLITE_PATH)"
         case DynamoDbSettings(table=table):
             return f"the DynamoDB table {table}"
+        case PostgresSettings(url=url, variable=variable):
+            return f"the Postgres database {location_of(url)} ({variable})"
         case UpstashSettings(url=url):
             return f"the database at {url}"
         case _:
             assert_never(store)
+
+
+def location_of(url: str) -> str:
+    """Return a database's URL without its user, password and parameters."""
+    return printable(url.partition("://")[2].partition("?")[0].rpartition("@")[2])
 
 
 def printable(text: str) -> str:

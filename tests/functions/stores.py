@@ -29,6 +29,8 @@ NO_STORE: Mapping[str, None] = dict.fromkeys(
         "UPSTASH_REDIS_REST_URL",
         "UPSTASH_REDIS_REST_TOKEN",
         "DYNAMODB_TABLE",
+        "DATABASE_URL",
+        "POSTGRES_URL",
     ]
 )
 
