@@ -6,7 +6,7 @@ from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import unquote
 
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
@@ -55,10 +55,11 @@ class PostgresAddress:
 
 def _known_only(url: str) -> str:
     """Leave out parameters of other clients, such as pgbouncer=true, which libpq refuses."""
-    parts = urlsplit(url)
-    known = {each.keyword.decode() for each in Conninfo.get_defaults()} | {"ssl"}
-    kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] in known]
-    return urlunsplit(parts._replace(query=urlencode(kept)))
+    # No URL of RFC 3986: it may have several hosts, or none.
+    base, _, query = url.partition("?")
+    known = {each.keyword.decode() for each in Conninfo.get_defaults()}
+    kept = [pair for pair in query.split("&") if unquote(pair.partition("=")[0]) in known]
+    return f"{base}?{'&'.join(kept)}"
 
 
 def _with_authorities(given: dict[str, str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from adapters.postgres_address import PostgresAddress
 from adapters.postgres_errors import ends_connection, may_be_repeated, store_error
@@ -28,7 +28,6 @@ LIMIT = timedelta(seconds=3)
 """How long a call may take, with waiting for a connection."""
 MAX_CONNECTIONS = 8
 """The most connections of a process. A statement takes milliseconds: more would only wait."""
-_MAX_WAITING = 500
 # Pools and firewalls close idle connections, some without a word to this side.
 _PROBE_AFTER = 30.0
 _PROBE_LIMIT = 1.0
@@ -164,7 +163,6 @@ class PostgresPool:
                     connection_class=_Connection,
                     min_size=0,
                     max_size=MAX_CONNECTIONS,
-                    max_waiting=_MAX_WAITING,
                     reconnect_timeout=LIMIT.total_seconds(),
                     open=False,
                 )
@@ -181,20 +179,18 @@ class PostgresPool:
         while True:
             try:
                 connection = await pool.getconn(max(deadline - loop.time(), 0.001))
-            except (PoolTimeout, TooManyRequests) as error:
-                raise self._unavailable(error) from error
+            except PoolTimeout as error:
+                raise self._unavailable() from error
             if await _works(connection):
                 return connection
             # The pool replaces it.
             await connection.close()
             await pool.putconn(connection)
 
-    def _unavailable(self, error: Exception) -> StoreUnavailableError:
+    def _unavailable(self) -> StoreUnavailableError:
         where = str(self.address)
         if self._connect_error is not None:
             return store_error(self._connect_error, where)
-        if isinstance(error, TooManyRequests):
-            return StoreUnavailableError(f"{where}: {_MAX_WAITING} calls wait for a connection")
         return StoreUnavailableError(
             f"{where}: no answer in {LIMIT.total_seconds():g} s, or all {MAX_CONNECTIONS} "
             "connections of this process are in use"

@@ -6,7 +6,7 @@ import shutil
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
 from itertools import count
@@ -81,8 +81,12 @@ class PostgresPeer:
         self._process.stop()
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """End it as a crash would, with the processes of its connections."""
+        processes = list(self._processes())
         self._process.kill()
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
 
     def hang(self) -> None:
         """Let all its processes hang: they keep their connections until `resume`."""

@@ -8,6 +8,7 @@ from enum import Enum
 import pytest
 
 from tests.system.dynamodb_peer import dynamodb_server
+from tests.system.postgres_peer import postgres_server
 from tests.system.redis_peer import RedisPeer, redis_server
 from tests.system.upstash_front import UpstashPeer, upstash_front
 from tests.thorough import IS_THOROUGH
@@ -19,8 +20,10 @@ class StoreKind(Enum):
     SQLITE = "sqlite"
     REST = "redis-over-rest"
     DYNAMODB = "dynamodb"
+    POSTGRES = "postgres"
 
 
+_FEWER_ROUNDS = (StoreKind.DYNAMODB, StoreKind.POSTGRES)
 # For what depends on the provider alone. Other tests take the same ways with each store.
 over_one_store = pytest.mark.parametrize(
     "store",
@@ -38,8 +41,8 @@ class WorkersStore:
     environ: Mapping[str, str] | None = field(repr=False)
 
     def rounds(self, number: int) -> int:
-        """Return the rounds to make: a fifth with DynamoDB, whose adapter has its own tests."""
-        return max(3, number // 5) if self.kind is StoreKind.DYNAMODB else number
+        """Return the rounds to make: a fifth where the adapter's own tests have crowds as well."""
+        return max(3, number // 5) if self.kind in _FEWER_ROUNDS else number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,3 +72,6 @@ def store_of(kind: StoreKind) -> Iterator[WorkersStore]:
         case StoreKind.DYNAMODB:
             with dynamodb_server() as peer:
                 yield WorkersStore(kind=kind, environ=peer.environ(peer.new_table()))
+        case StoreKind.POSTGRES:
+            with postgres_server() as postgres:
+                yield WorkersStore(kind=kind, environ={"DATABASE_URL": postgres.new_database()})
