@@ -21,6 +21,7 @@ from functions.settings.clients import ClientError
 from functions.settings.settings import Settings, SettingsError, missing_library
 from functions.settings.store import (
     DynamoDbSettings,
+    PostgresSettings,
     RedisSettings,
     SqliteSettings,
     StoreSettings,
@@ -300,6 +301,15 @@ def store_of(settings: StoreSettings, records: SealedRecords) -> Store:
                 raise SettingsError([missing_library("DYNAMODB_TABLE", error)]) from error
 
             return DynamoDbStore(DynamoDbTable(table, region_name=region), records)
+        case PostgresSettings(url=url, variable=variable):
+            try:
+                from adapters.postgres_address import PostgresAddress
+                from adapters.postgres_pool import PostgresPool
+                from adapters.store_postgres import PostgresStore
+            except ModuleNotFoundError as error:
+                raise SettingsError([_missing_psycopg(variable, error)]) from error
+
+            return PostgresStore(PostgresPool(PostgresAddress.of(url, variable)), records)
         case SqliteSettings(path=path):
             from adapters.store_sqlite import SqliteStore
 
@@ -318,3 +328,23 @@ def store_of(settings: StoreSettings, records: SealedRecords) -> Store:
             return RedisStore(url, records)
         case _:
             assert_never(settings)
+
+
+async def migrate_store(settings: StoreSettings) -> tuple[int, int] | None:
+    """Create or migrate the tables. Return the versions before and after; 0 is none.
+
+    None if the store needs no migration.
+
+    Raises SettingsError if a library is missing, StoreUnavailableError.
+    """
+    if not isinstance(settings, PostgresSettings):
+        return None
+    try:
+        from adapters.postgres_setup import migrate_database
+    except ModuleNotFoundError as error:
+        raise SettingsError([_missing_psycopg(settings.variable, error)]) from error
+    return await migrate_database(settings.url, settings.variable)
+
+
+def _missing_psycopg(variable: str, error: ModuleNotFoundError) -> str:
+    return missing_library(variable, error, lock="postgres")

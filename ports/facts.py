@@ -73,4 +73,25 @@ class DynamoDbFacts:
     has_point_in_time_recovery: bool | UnreadFact
 
 
-StoreFacts: TypeAlias = DynamoDbFacts | RedisFacts | RedisServerFacts | SqliteFacts
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresFacts:
+    """The state of the server and the tables.
+
+    `version`: that of the tables; 0 without tables. `known_version`: that of this software.
+    `is_read_only`: whether it is a replica, or refuses writes otherwise.
+    `synchronous_commit`, `fsync`, `isolation`: the settings of new connections.
+    `has_pooler`: whether a pooler such as pgbouncer is in between.
+    """
+
+    version: int
+    known_version: int
+    is_read_only: bool
+    synchronous_commit: str
+    fsync: str
+    isolation: str
+    is_encrypted: bool
+    host: str
+    has_pooler: bool
+
+
+StoreFacts: TypeAlias = DynamoDbFacts | PostgresFacts | RedisFacts | RedisServerFacts | SqliteFacts

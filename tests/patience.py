@@ -10,6 +10,7 @@ _LIMITS = (
     ("adapters.dynamodb_table", "_LIMIT"),
     ("adapters.redis_client", "_CONNECT_LIMIT"),
     ("adapters.redis_client", "_LIMIT"),
+    ("adapters.postgres_pool", "LIMIT"),
     ("adapters.store_upstash", "_CONNECT_LIMIT"),
     ("adapters.store_upstash", "_LIMIT"),
 )

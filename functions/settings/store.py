@@ -13,8 +13,11 @@ _UPSTASH_NAMES = (
     ("KV_REST_API_URL", "KV_REST_API_TOKEN"),
     ("UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"),
 )
+_POSTGRES_NAMES = ("DATABASE_URL", "POSTGRES_URL")
 # One of these selects a store.
-STORE_VARIABLES = frozenset({"DYNAMODB_TABLE", "REDIS_URL", "SQLITE_PATH"}).union(*_UPSTASH_NAMES)
+STORE_VARIABLES = frozenset({"DYNAMODB_TABLE", "REDIS_URL", "SQLITE_PATH", *_POSTGRES_NAMES}).union(
+    *_UPSTASH_NAMES
+)
 # Patterns are compiled where they are used: most deployments use none.
 _URI = r"(?i:[a-z][a-z0-9+.\-]*://|file:)"
 _NOT_A_FILE = "must be the path of a file, not of a folder or a device"
@@ -68,7 +71,22 @@ class RedisSettings:
         return self.url.partition("://")[2].partition("?")[0].rpartition("@")[2]
 
 
-StoreSettings: TypeAlias = DynamoDbSettings | RedisSettings | SqliteSettings | UpstashSettings
+class PostgresSettings(NamedTuple):
+    """A Postgres database: its URL, which has the password, and the variable that has it."""
+
+    # A tuple, because every cold start makes this class: a dataclass takes five times as long.
+
+    url: str
+    variable: str
+
+    def __repr__(self) -> str:
+        """Write it without the URL."""
+        return f"PostgresSettings(variable={self.variable!r})"
+
+
+StoreSettings: TypeAlias = (
+    DynamoDbSettings | PostgresSettings | RedisSettings | SqliteSettings | UpstashSettings
+)
 
 
 def read_store(env: EnvReader) -> StoreSettings:
@@ -99,12 +117,17 @@ def read_store(env: EnvReader) -> StoreSettings:
     if redis := _redis(env, databases.values()):
         stores.add(redis)
         names.append("REDIS_URL")
+    if urls := _postgres_urls(env, has_other=bool(stores)):
+        variable, url = next(iter(urls.items()))
+        stores.add(PostgresSettings(url=url, variable=variable))
+        names += urls
     if len(stores) > 1:
         env.faults.append(f"several stores are set, and only one is allowed: {', '.join(names)}")
     if not stores:
         env.faults.append(
             "no store is set: SQLITE_PATH, or KV_REST_API_URL and KV_REST_API_TOKEN, or "
-            "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or REDIS_URL, or DYNAMODB_TABLE"
+            "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or REDIS_URL, or DYNAMODB_TABLE, "
+            "or DATABASE_URL (POSTGRES_URL)"
         )
         return SqliteSettings(Path())
     return stores.pop()
@@ -162,6 +185,15 @@ def _redis(env: EnvReader, databases: Iterable[UpstashSettings]) -> RedisSetting
         env.add_fault(f"REDIS_URL {fault}")
     host = _host(settings.place)
     return None if any(_host(each.url) == host for each in databases) else settings
+
+
+def _postgres_urls(env: EnvReader, *, has_other: bool) -> dict[str, str]:
+    given = {name: url for name in _POSTGRES_NAMES if (url := env.optional(name))}
+    if not given:
+        return {}
+    from functions.settings.postgres_url import read_postgres
+
+    return read_postgres(env, given, has_other=has_other)
 
 
 def _host(url: str) -> str:

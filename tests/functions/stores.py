@@ -31,6 +31,8 @@ NO_STORE: Mapping[str, None] = dict.fromkeys(
         "UPSTASH_REDIS_REST_TOKEN",
         "REDIS_URL",
         "DYNAMODB_TABLE",
+        "DATABASE_URL",
+        "POSTGRES_URL",
     ]
 )
 

@@ -30,6 +30,7 @@ from adapters.store_upstash import UpstashStore
 from ports.store import Store
 from tests.patience import be_patient
 from tests.system.dynamodb_peer import DynamoDbPeer, dynamodb_server
+from tests.system.postgres_peer import PgbouncerPeer, PostgresPeer, pgbouncer, postgres_server
 from tests.system.redis_peer import RedisPeer, redis_server
 from tests.system.upstash_front import UpstashPeer, upstash_front
 
@@ -162,6 +163,49 @@ def dynamodb() -> DynamoDbPeer:
     return stack.enter_context(dynamodb_server())
 
 
+@dataclass(frozen=True, slots=True)
+class PostgresDatabase:
+    """A Postgres store's database."""
+
+    url: str = field(repr=False)
+
+    @classmethod
+    def new(cls, _folder: Path) -> Self:
+        """Create a database in the server that all tests of this process share."""
+        return cls(postgres().new_database())
+
+    @classmethod
+    def behind_pgbouncer(cls, _folder: Path) -> Self:
+        """Create a database that is reached through a pooler in transaction mode."""
+        return cls(pooler().url_of(postgres().new_database()))
+
+    def open(self) -> Store:
+        """Open the store."""
+        # Imported here: most users of this module need no Postgres.
+        address = import_module("adapters.postgres_address").PostgresAddress
+        pool = import_module("adapters.postgres_pool").PostgresPool
+        store: Store = import_module("adapters.store_postgres").PostgresStore(
+            pool(address.of(self.url, "DATABASE_URL")), SealedRecords(KEYS)
+        )
+        return store
+
+
+@cache
+def postgres() -> PostgresPeer:
+    """Start a Postgres, once per process."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(postgres_server())
+
+
+@cache
+def pooler() -> PgbouncerPeer:
+    """Start a pgbouncer in front of that Postgres, once per process."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(pgbouncer(postgres()))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreUnderTest:
     """A kind of store. `address` makes a new, empty one while the context `around` is open."""
@@ -179,6 +223,8 @@ STORES = (
     StoreUnderTest(name="upstash", address=UpstashDatabase.at),
     StoreUnderTest(name="redis", address=RedisServer.at),
     StoreUnderTest(name="dynamodb", address=DynamoDbTableAt.new),
+    StoreUnderTest(name="postgres", address=PostgresDatabase.new),
+    StoreUnderTest(name="pgbouncer", address=PostgresDatabase.behind_pgbouncer),
     StoreUnderTest(
         name="dynamodb-moto",
         address=DynamoDbTableAt.in_moto,

@@ -8,6 +8,7 @@ from enum import Enum
 import pytest
 
 from tests.system.dynamodb_peer import dynamodb_server
+from tests.system.postgres_peer import postgres_server
 from tests.system.redis_peer import RedisPeer, redis_server
 from tests.system.upstash_front import UpstashPeer, upstash_front
 from tests.thorough import IS_THOROUGH
@@ -20,10 +21,11 @@ class StoreKind(Enum):
     REST = "redis-over-rest"
     REDIS = "redis"
     DYNAMODB = "dynamodb"
+    POSTGRES = "postgres"
 
 
-# Redis by TCP does the same as over REST.
-_FEW_ROUNDS = {StoreKind.DYNAMODB, StoreKind.REDIS}
+# Over Redis by TCP the same is done as over REST. The others have crowds in their own tests.
+_FEW_ROUNDS = {StoreKind.DYNAMODB, StoreKind.POSTGRES, StoreKind.REDIS}
 # For what depends on the provider alone. Other tests take the same ways with each store.
 over_one_store = pytest.mark.parametrize(
     "store",
@@ -75,3 +77,6 @@ def store_of(kind: StoreKind) -> Iterator[WorkersStore]:
         case StoreKind.DYNAMODB:
             with dynamodb_server() as peer:
                 yield WorkersStore(kind=kind, environ=peer.environ(peer.new_table()))
+        case StoreKind.POSTGRES:
+            with postgres_server() as postgres:
+                yield WorkersStore(kind=kind, environ={"DATABASE_URL": postgres.new_database()})

@@ -12,6 +12,7 @@ from functions.admin.command import describe_store
 from functions.settings.settings import Settings, SettingsError
 from functions.settings.store import (
     DynamoDbSettings,
+    PostgresSettings,
     RedisSettings,
     SqliteSettings,
     UpstashSettings,
@@ -29,6 +30,7 @@ UPSTASH = {
 }
 DYNAMODB = {"DYNAMODB_TABLE": "grants"}
 REDIS = {"REDIS_URL": "rediss://user:pass-word@redis.example:6380/1"}
+DATABASE = {"DATABASE_URL": "postgres://keeper:db-password@db.example/grants"}
 
 
 def settings(**environ: str) -> Settings:
@@ -81,11 +83,15 @@ def test_either_pair_of_names_is_the_same_database(pair: dict[str, str]) -> None
 @pytest.mark.parametrize(
     ("environ", "named"),
     [
-        ({}, ["SQLITE_PATH", "KV_REST_API_URL", "REDIS_URL", "DYNAMODB_TABLE"]),
+        (
+            {},
+            ["SQLITE_PATH", "KV_REST_API_URL", "REDIS_URL", "DYNAMODB_TABLE", "DATABASE_URL"],
+        ),
         ({"SQLITE_PATH": "x"} | REDIS, ["several", "SQLITE_PATH", "REDIS_URL"]),
         (KV | REDIS, ["several", "KV_REST_API_URL", "REDIS_URL"]),
         ({"SQLITE_PATH": "x"} | KV, ["several", "SQLITE_PATH", "KV_REST_API_URL"]),
         ({"SQLITE_PATH": "x"} | DYNAMODB, ["several", "SQLITE_PATH", "DYNAMODB_TABLE"]),
+        ({"SQLITE_PATH": "x"} | DATABASE, ["several", "SQLITE_PATH", "DATABASE_URL"]),
         (KV | DYNAMODB, ["several", "KV_REST_API_URL", "DYNAMODB_TABLE"]),
         (
             KV | UPSTASH | {"UPSTASH_REDIS_REST_TOKEN": "another"},
@@ -225,7 +231,8 @@ def test_nothing_of_other_stores_is_imported() -> None:
         "from functions.wiring import Wiring\n"
         f"for store in {{'SQLITE_PATH': 'grants.sqlite'}}, {KV}:\n"
         f"    Wiring(Settings.from_environ({REQUIRED} | store))\n"
-        "others = ('boto', 'jmespath', 'redis', 'adapters.store_r', 'functions.settings.redis')\n"
+        "others = ('boto', 'jmespath', 'redis', 'adapters.store_r', 'functions.settings.redis',\n"
+        "    'psycopg', 'functions.settings.postgres')\n"
         "print(sorted(name for name in sys.modules if name.startswith(others)))\n"
     )
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[]\n"
@@ -237,3 +244,66 @@ def test_token_that_does_not_fit_in_a_header_is_refused_and_not_repeated(token: 
     with pytest.raises(SettingsError, match="KV_REST_API_TOKEN must be printable ASCII") as caught:
         settings(**KV | {"KV_REST_API_TOKEN": token})
     assert "kv" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        pytest.param(DATABASE, id="database"),
+        pytest.param({"POSTGRES_URL": DATABASE["DATABASE_URL"]}, id="postgres"),
+        pytest.param(DATABASE | {"POSTGRES_URL": DATABASE["DATABASE_URL"]}, id="both-alike"),
+        pytest.param({"DATABASE_URL": "postgresql:///grants?host=/run/postgresql"}, id="socket"),
+        pytest.param({"DATABASE_URL": "postgres://%2Frun%2Fpostgresql/grants"}, id="socket-host"),
+        pytest.param({"DATABASE_URL": "postgres://a:1,[::1]:2/grants"}, id="two-hosts"),
+        pytest.param(
+            {"DATABASE_URL": "mysql://db.example", "POSTGRES_URL": "postgres://db.example"},
+            id="beside-another-kind",
+        ),
+    ],
+)
+def test_postgres_is_a_store_by_either_variable(environ: dict[str, str]) -> None:
+    store = settings(**environ).store
+    assert isinstance(store, PostgresSettings)
+    assert environ[store.variable] == store.url
+    assert store.url not in repr(store)
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        pytest.param("mysql://keeper:db-password@db.example/grants", "postgres://", id="scheme"),
+        pytest.param("db.example/db-password", "postgres://", id="no-scheme"),
+        pytest.param("postgres:///db-password", "names no host", id="no-host"),
+        pytest.param("postgres://keeper:db-password@/grants", "names no host", id="user-alone"),
+        pytest.param("postgres://keeper:db-p@ssword@db.example/grants", "%40 for @", id="at"),
+        pytest.param("postgres://keeper:db-password#1@db.example/x", "%40 for @", id="hash"),
+        pytest.param("postgres://keeper:db-password%@db.example/x", "write %25", id="percent"),
+        pytest.param("postgres://keeper:db-password@db.example:0/x", "port", id="port"),
+        pytest.param("postgres://keeper:db-password@db.example:70000/x", "port", id="large-port"),
+        pytest.param("postgres://db.example/db-password?sslmode=on", "sslmode", id="sslmode"),
+    ],
+)
+def test_url_that_is_none_of_postgres_is_refused_and_not_repeated(url: str, fault: str) -> None:
+    with pytest.raises(SettingsError, match=f"^DATABASE_URL [^;]*{fault}[^;]*$") as caught:
+        settings(DATABASE_URL=url)
+    assert "db-p" not in str(caught.value)
+
+
+def test_two_different_urls_are_refused() -> None:
+    with pytest.raises(SettingsError, match="DATABASE_URL and POSTGRES_URL are different"):
+        settings(**DATABASE, POSTGRES_URL="postgres://db.example/other")
+
+
+def test_url_of_another_program_is_ignored_beside_a_store() -> None:
+    environ = {"SQLITE_PATH": "x", "DATABASE_URL": "mysql://db.example/other"}
+    assert isinstance(settings(**environ).store, SqliteSettings)
+
+
+def test_postgres_without_its_library_is_refused_with_the_way_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    for name in ("store_postgres", "postgres_pool", "postgres_address", "postgres_setup"):
+        monkeypatch.delitem(sys.modules, f"adapters.{name}", raising=False)
+    with pytest.raises(SettingsError, match=r"DATABASE_URL .*infra/locks/postgres\.txt"):
+        Wiring(settings(**DATABASE))
