@@ -22,7 +22,7 @@ from domain.grant import (
 from domain.policy import Policy
 from domain.provider import GrantType
 from domain.questions import ask_again_at
-from domain.serving import USUAL_REFRESH, is_settled, next_question_at
+from domain.serving import is_settled, next_question_at
 from tests.domain.examples import (
     ACCESS_LIFE,
     EXPIRED,
@@ -124,7 +124,7 @@ def test_in_doubt_a_valid_token_is_kept_to_its_min_ttl() -> None:
 def test_during_a_refresh_a_caller_asks_again_seconds_later() -> None:
     now = EXPIRED - 4 * MINUTE
     refreshing, _command = begin(GRANT, now)
-    assert ask_again_at(refreshing, MINUTE, POLICY, now) == now + USUAL_REFRESH
+    assert ask_again_at(refreshing, MINUTE, POLICY, now) == now + 5 * SECOND
     # Not after the token has expired.
     at_end = EXPIRED - TICK
     assert ask_again_at(refreshing, MINUTE, POLICY, at_end) == EXPIRED

@@ -8,6 +8,8 @@ import pytest
 from functions.refresh.shared_tasks import SharedCalls
 
 CALLERS = 3
+# Seconds, for a test that fails.
+LIMIT = 10
 
 
 class Work:
@@ -75,7 +77,8 @@ def test_if_the_caller_that_makes_a_call_is_cancelled_the_next_one_makes_it() ->
         with pytest.raises(asyncio.CancelledError):
             await first
         # Both wake, and one of them begins.
-        await work.is_second.wait()
+        async with asyncio.timeout(LIMIT):
+            await work.is_second.wait()
         await asyncio.sleep(0)
         work.may_end.set()
         assert await asyncio.gather(*others) == [2, 2]
