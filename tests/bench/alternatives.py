@@ -1,4 +1,4 @@
-"""What else a user could import: a library's own refresh, in four processes over one shared file.
+"""Instead of the keeper, a library's own refresh: in four processes over one shared file.
 
 Each process has threads, as a web server has. Each thread reads the token from the file, lets the
 library refresh it if it has expired, and writes what the library got, as both libraries' pages
@@ -47,7 +47,7 @@ _Refresh: TypeAlias = Callable[[_Token, str, Callable[[_Token], None]], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a library, or the keeper, did with so many logins whose access token had expired."""
+    """The counts of a library, or of the keeper, for logins whose access token had expired."""
 
     name: str
     logins: int

@@ -34,9 +34,9 @@ of its own reaches. `make bench` prints what the keeper adds to a bare store and
 
 ## Requests
 
-Each caller asks for the token of a random connection (`GET /api/token`), and again as soon as it has
-the answer. An access token is valid for {life:g} minutes, so that refreshes go on meanwhile. The
-provider takes 0.15 to 0.45 seconds for each, and ends a login whose refresh token comes twice.
+Each caller asks for the token of a random connection (`GET /api/token`), and again as soon as it
+has the answer. An access token is valid for {life:g} minutes, so that refreshes go on meanwhile.
+The provider takes 0.15 to 0.45 seconds for each, and ends a login whose refresh token comes twice.
 Memory is that of all server processes together, after their first requests and at the end.
 
 | store | processes | requests a second | p50 | p99 | memory | refreshes | without a token |
@@ -44,8 +44,8 @@ Memory is that of all server processes together, after their first requests and 
 """
 _NOTES = """
 - *redis-over-rest* is a Redis behind a stand-in for Upstash's REST API, and *dynamodb* is an
-  imitation of DynamoDB in one Python process: they limit these rows, and say nothing of the
-  services.
+  imitation of DynamoDB in one Python process: they limit these rows. The
+  services are other programs.
 - Memory that grows at first is the connections that an instance remembers.
 """
 _ALTERNATIVES = """

@@ -37,7 +37,7 @@ _KEEP_ALIVE = ("--timeout-keep-alive", "600")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is to be done: so many connections and callers, for so long."""
+    """A measurement: so many connections and callers, for so many seconds."""
 
     connections: int
     callers: int
@@ -46,7 +46,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throughput:
-    """What came of it. Times are in seconds, memory in bytes of all processes together."""
+    """The figures of one. Times are in seconds, memory in bytes of all processes together."""
 
     store: StoreKind
     processes: int
