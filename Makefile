@@ -8,7 +8,7 @@ AWS_TOOLS := .venv/aws-tools/.stamp .venv/checkov/.stamp
 RECIPE_TOOLS := .venv/recipes-digikey-api/.stamp .venv/recipes-kicost/.stamp
 SAM := SAM_CLI_TELEMETRY=0 $(CURDIR)/.venv/aws-tools/bin/sam
 
-.PHONY: help run quick quick-tests test browser bench soak storm recipes fuzz mutate audit vercel-build aws-tools aws-build aws-deploy aws-check check format lock clean
+.PHONY: help run quick quick-tests test browser bench load soak storm recipes fuzz mutate audit vercel-build aws-tools aws-build aws-deploy aws-check check format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,9 @@ bench: .venv/dev.stamp ## measure the keeper's cost, as ratios; see ARGS=--help
 
 soak: .venv/dev.stamp ## keep one server under load for five minutes (2,000 connections, 400 requests a second); see ARGS=--help
 	@$(BIN)/python -m tests.bench.soak $(ARGS)
+
+load: .venv/dev.stamp ## measure requests a second, waits and memory over each store, and print docs/performance.md; hours; see ARGS=--help
+	@$(BIN)/python -m tests.bench.performance $(ARGS)
 
 storm: .venv/dev.stamp ## let 600 tokens expire at once over a slow disk, with failed requests meanwhile; see ARGS=--help
 	@$(BIN)/python -m tests.bench.storm $(ARGS)
