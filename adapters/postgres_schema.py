@@ -12,7 +12,7 @@ LOGINS = "oauth_callback_logins"
 COUNTS = "oauth_callback_counts"
 SCHEMA = "oauth_callback_schema"
 
-# COLLATE "C": names are compared as bytes, whatever the language of the database.
+# COLLATE "C": names are compared as bytes, and not by the language of the database.
 # EXTERNAL: encrypted texts cannot be compressed, so that trying it is in vain.
 _CREATE = f"""
 CREATE TABLE {CONNECTIONS} (

@@ -1,4 +1,4 @@
-"""What an error of redis-py or of the server means for the owner of REDIS_URL."""
+"""Errors of redis-py and of the server, in words for the owner of REDIS_URL."""
 
 import re
 
@@ -6,7 +6,7 @@ _PERMISSION = "the user lacks a permission: docs/redis.md has the rules it needs
 _PRIMARY = "use the address of the primary"
 _CLUSTER = "this is a Redis Cluster: use a database with cluster mode off"
 _NO_TLS = "the server has no TLS: use redis://"
-# What to do, by the server's error code or other words of an error: the first that is in it. The
+# Advice, by the server's error code or other words of an error: the first that is in it. The
 # error of a script has the code of its command within.
 _ADVICE = {
     "WRONGPASS": "the server refuses the user or the password: correct REDIS_URL",

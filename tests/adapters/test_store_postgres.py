@@ -132,7 +132,7 @@ async def test_each_call_is_one_round_trip(url: str, tmp_path: Path) -> None:
             lambda: store.load("a"),
             lambda: store.swap("a", TWO, expected_etag="one"),
             lambda: store.swap("a", THREE, expected_etag="one"),
-            lambda: store.due(NOW, limit=10),
+            lambda: store.due(None, NOW, limit=10),
             lambda: store.list_records(None),
             lambda: store.load_records(["a", "b"]),
             lambda: store.count("key", window_ends=NOW),
@@ -160,8 +160,7 @@ async def test_swaps_reach_the_disk_where_the_database_does_not_wait_for_it(
 @pytest.mark.parametrize(
     ("statement", "values"),
     [
-        pytest.param(store_postgres._DUE, [NOW, 10], id="due"),
-        pytest.param(store_postgres._DUE_LATER, [NOW, 10], id="due-later"),
+        pytest.param(store_postgres._DUE, [NOW, 0.0, "a", 10], id="due"),
         pytest.param(store_postgres._LIST, ["a", "a", "b", 10], id="list"),
     ],
 )

@@ -76,7 +76,7 @@ class PostgresPeer:
         self._process.start()
 
     def stop(self) -> None:
-        """End it at once in good order; its clients are told."""
+        """End it at once in good order; its clients get an error."""
         os.kill(self._process.pid, _FAST_SHUTDOWN)
         self._process.stop()
 

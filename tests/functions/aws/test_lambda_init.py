@@ -1,4 +1,7 @@
-"""What INIT of the Lambda function imports. `python -m tests.bench.lambda_start` measures it."""
+"""The modules that INIT of the Lambda function imports.
+
+`python -m tests.bench.lambda_start` measures it.
+"""
 
 import sys
 

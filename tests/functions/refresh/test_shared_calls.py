@@ -1,4 +1,4 @@
-"""Concurrent callers share one call, and its end, whatever happens to the caller that makes it."""
+"""Concurrent callers share one call, and its end, also if the caller that makes it is cancelled."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
