@@ -17,7 +17,7 @@ from domain.serving import is_settled, next_question_at, serve_fresh
 from functions.observability.tracing import waiting_for
 from functions.refresh.concurrency_limit import ConcurrencyLimit
 from functions.refresh.recorder import Recorder, UnstoredError
-from functions.refresh.shared_tasks import SharedCalls, SharedTasks
+from functions.refresh.shared_tasks import SharedTasks
 from ports.store import ConflictError, Record
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Keeper:
         self._clock = clock
         self._entropy = entropy
         self._policy = policy
-        self._loads: SharedCalls[Record] = SharedCalls()
+        self._loads: SharedTasks[Record] = SharedTasks()
         self._intents: SharedTasks[_IntentResult] = SharedTasks(must_end=True)
         self._intent_limit = intents
         self._attempts: SharedTasks[Record] = SharedTasks(must_end=True)
@@ -206,9 +206,10 @@ class Keeper:
 
     async def load(self, connection: str) -> Record:
         """Return the stored record. Raises StoreUnavailableError, UnreadableRecordError."""
+        task = self._loads.start(connection, lambda: self._recorder.load(connection))
         # A caller that shares another's load waits for the store as well.
         with waiting_for("store"):
-            return await self._loads.get(connection, lambda: self._recorder.load(connection))
+            return await asyncio.shield(task)
 
     async def finish(self) -> None:
         """Wait until every attempt of this instance is stored."""

@@ -109,39 +109,3 @@ class SharedTasks(Generic[_Result]):
         # Retrieve the exception, because every caller may be gone.
         if not task.cancelled():
             task.exception()
-
-
-class SharedCalls(Generic[_Result]):
-    """One call at a time by key, for all concurrent callers. The first makes it, without a task.
-
-    A task would cost a fresh token a tenth of its time.
-    """
-
-    def __init__(self) -> None:
-        self._running: dict[str, asyncio.Future[_Result]] = {}
-
-    async def get(self, key: str, work: Callable[[], Coroutine[None, None, _Result]]) -> _Result:
-        """Return the result of the running call of this key, or make one.
-
-        Raises the exceptions of `work`. If the caller that makes the call is cancelled, the next
-        one makes it again.
-        """
-        while (running := self._running.get(key)) is not None:
-            await asyncio.wait({running})
-            if not running.cancelled():
-                return running.result()
-        made = self._running[key] = asyncio.get_running_loop().create_future()
-        try:
-            result = await work()
-        except Exception as error:
-            made.set_exception(error)
-            # Retrieve it, because this may be the only caller.
-            made.exception()
-            raise
-        else:
-            made.set_result(result)
-            return result
-        finally:
-            # Only if this caller was cancelled.
-            made.cancel()
-            del self._running[key]
