@@ -1,4 +1,4 @@
-"""What an error of redis-py or of the server means for the owner of REDIS_URL."""
+"""The texts of errors of redis-py and of the server, for the owner of REDIS_URL."""
 
 import re
 
@@ -7,7 +7,7 @@ _PRIMARY = "use the address of the primary"
 _CLUSTER = "this is a Redis Cluster: use a database with cluster mode off"
 _NO_TLS = "the server has no TLS: use redis://"
 _CLOSED = "the server closed the connection: one with TLS needs rediss://"
-# What to do, by the server's error code or other words of an error: the first that is in it. The
+# The advice for an error, by the server's code or by other words: the first that is in it. The
 # error of a script has the code of its command within.
 _ADVICE = {
     "WRONGPASS": "the server refuses the user or the password: correct REDIS_URL",

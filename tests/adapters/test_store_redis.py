@@ -25,6 +25,7 @@ from tests.ports.store_contract import KEYS, RedisServer, UpstashDatabase, redis
 from tests.ports.test_store_contract import NOW, PENDING, authorized
 from tests.records import record_of
 from tests.system.certificates import server_certificate
+from tests.system.loopback import free_port
 from tests.system.redis_peer import RedisPeer, redis_server
 from tests.system.waiting import wait_until
 
@@ -209,7 +210,9 @@ def test_a_database_that_is_not_there_is_named(peer: RedisPeer) -> None:
 
 
 def test_a_cluster_is_refused_by_its_errors() -> None:
-    with redis_server("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no") as peer:
+    # Its own bus port is 10,000 above, which may be too high.
+    options = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+    with redis_server(*options, "--cluster-require-full-coverage", "no") as peer:
         peer.execute("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         assert "cluster mode off" in failure(peer.url, "EVAL", "return 1", 2, "a", "b")
 
