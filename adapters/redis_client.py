@@ -29,6 +29,8 @@ _CONNECT_LIMIT = timedelta(seconds=1)
 _MAX_CONNECTIONS = 20
 # From then on TCP sends probes, which a process that is frozen between requests cannot do.
 _MAX_IDLE = timedelta(seconds=30)
+# Connections that were used later than this are taken as they are.
+_MAX_UNCHECKED = timedelta(milliseconds=50)
 
 
 class RedisClient:
@@ -94,7 +96,7 @@ class RedisClient:
 
     async def _exchange(self, connection: AbstractConnection, *command: str | float) -> object:
         try:
-            await self._replace_if_idle(connection)
+            await self._replace_if_broken(connection)
             await connection.send_command(*command)
             answer: object = await connection.read_response()
             self._used_at[connection] = time.monotonic()
@@ -102,11 +104,19 @@ class RedisClient:
         finally:
             await self._pool.release(connection)
 
-    async def _replace_if_idle(self, connection: AbstractConnection) -> None:
+    async def _replace_if_broken(self, connection: AbstractConnection) -> None:
         now = time.monotonic()
-        if now - self._used_at.get(connection, now) > _MAX_IDLE.total_seconds():
+        idle = now - self._used_at.get(connection, now)
+        if idle > _MAX_UNCHECKED.total_seconds() and await self._is_broken(connection, idle):
             await connection.disconnect(nowait=True)
             await connection.connect()
+
+    async def _is_broken(self, connection: AbstractConnection, idle: float) -> bool:
+        # In two turns the event loop notices that the server has closed it, perhaps while the
+        # process was frozen. The pool has looked too early.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return idle > _MAX_IDLE.total_seconds() or await connection.can_read()
 
     def _text_of_timeout(self, *, is_waiting: bool) -> str:
         if is_waiting:

@@ -1,4 +1,4 @@
-"""Errors of redis-py and of the server, in words for the owner of REDIS_URL."""
+"""The texts of errors of redis-py and of the server, for the owner of REDIS_URL."""
 
 import re
 
@@ -6,7 +6,8 @@ _PERMISSION = "the user lacks a permission: docs/redis.md has the rules it needs
 _PRIMARY = "use the address of the primary"
 _CLUSTER = "this is a Redis Cluster: use a database with cluster mode off"
 _NO_TLS = "the server has no TLS: use redis://"
-# Advice, by the server's error code or other words of an error: the first that is in it. The
+_CLOSED = "the server closed the connection: one with TLS needs rediss://"
+# The advice for an error, by the server's code or by other words: the first that is in it. The
 # error of a script has the code of its command within.
 _ADVICE = {
     "WRONGPASS": "the server refuses the user or the password: correct REDIS_URL",
@@ -35,7 +36,8 @@ _ADVICE = {
     "Timeout connecting": "no connection: check host, port and firewall, and whether the server "
     "has TLS (rediss://)",
     "connecting to": "no connection: check host and port",
-    "Connection closed": "the server closed the connection: one with TLS needs rediss://",
+    "Connection closed": _CLOSED,
+    "reset by peer": _CLOSED,
     "Protocol Error": "the server does not speak Redis's protocol: check host and port",
 }
 # Redis quotes the arguments of a command that it does not know: AUTH has the password.

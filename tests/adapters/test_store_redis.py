@@ -25,6 +25,7 @@ from tests.ports.store_contract import KEYS, RedisServer, UpstashDatabase, redis
 from tests.ports.test_store_contract import NOW, PENDING, authorized
 from tests.records import record_of
 from tests.system.certificates import server_certificate
+from tests.system.loopback import free_port
 from tests.system.redis_peer import RedisPeer, redis_server
 from tests.system.waiting import wait_until
 
@@ -40,6 +41,8 @@ UNDO = {
     "maxclients": "1000",
     "replica-serve-stale-data": "yes",
 }
+# A reply after which the server breaks off.
+RESET = b"$9\r\n"
 KEY = "oauth-callback:grant:default"
 
 
@@ -137,10 +140,25 @@ async def test_a_connection_that_was_idle_too_long_is_replaced(
     await store.load("a")
     # That of the test itself.
     assert connections() == before + 1
+    monkeypatch.setattr("adapters.redis_client._MAX_UNCHECKED", timedelta(0))
     monkeypatch.setattr("adapters.redis_client._MAX_IDLE", timedelta(0))
     await store.load("a")
     assert connections() == before + 3
     await store.close()
+
+
+async def test_a_server_that_was_restarted_is_used_at_once(
+    peer: RedisPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.redis_client._MAX_UNCHECKED", timedelta(0))
+    client = RedisClient(peer.url)
+    for _ in range(2):
+        assert await asyncio.gather(*(client.execute("ECHO", text) for text in "abc")) == [*"abc"]
+        # Without a turn of the event loop meanwhile, as in a process that is frozen.
+        peer.stop()
+        peer.start()
+    assert await client.execute("ECHO", "a") == "a"
+    await client.close()
 
 
 # Faults of the server and of the URL
@@ -192,7 +210,9 @@ def test_a_database_that_is_not_there_is_named(peer: RedisPeer) -> None:
 
 
 def test_a_cluster_is_refused_by_its_errors() -> None:
-    with redis_server("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no") as peer:
+    # Its own bus port is 10,000 above, which may be too high.
+    options = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+    with redis_server(*options, "--cluster-require-full-coverage", "no") as peer:
         peer.execute("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         assert "cluster mode off" in failure(peer.url, "EVAL", "return 1", 2, "a", "b")
 
@@ -215,6 +235,7 @@ def test_a_cluster_is_refused_by_its_errors() -> None:
         pytest.param(b"$99\r\nshort", "closed", id="cut-off"),
         pytest.param(b"", "rediss://", id="closed"),
         pytest.param(b":five\r\n", "ValueError", id="no-number"),
+        pytest.param(RESET, "rediss://", id="reset"),
         pytest.param(b"$-7\r\n\r\n", "", id="negative"),
         pytest.param(b"*x\r\n", "ValueError", id="no-length"),
         pytest.param(b"\r\n", "", id="empty-line"),
@@ -227,6 +248,8 @@ def test_an_odd_reply_is_unavailable(reply: bytes, told: str) -> None:
     def script(connection: Connection) -> None:
         connection.socket.recv(4096)
         connection.send(reply)
+        if reply == RESET:
+            connection.reset()
 
     with serving(script, reads=False) as server:
         assert told in failure(url_of(server, WITH_PASSWORD))
