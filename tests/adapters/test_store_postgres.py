@@ -313,7 +313,10 @@ def without_rights(peer: PostgresPeer, url: str) -> None:
         ),
         pytest.param(on_tables(f"UPDATE {SCHEMA} SET version = 99"), {}, "later version", id="new"),
         pytest.param(
-            on_database("SET default_transaction_read_only = on"), {}, "read-only", id="replica"
+            on_database("SET default_transaction_read_only = on"),
+            {},
+            "address of the primary",
+            id="replica",
         ),
         pytest.param(another_user, {"keeper": "other"}, "too many connections", id="too-many"),
         pytest.param(without_rights, {"keeper": "other"}, "lacks a permission", id="rights"),
