@@ -327,6 +327,7 @@ async def test_a_refusal_says_what_to_do_and_changes_nothing(
     peer: PostgresPeer,
     url: str,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
     *,
     prepare: Callable[[PostgresPeer, str], None],
     replaced: dict[str, str],
@@ -340,7 +341,7 @@ async def test_a_refusal_says_what_to_do_and_changes_nothing(
     with pytest.raises(StoreUnavailableError, match=text) as caught:
         await store.swap("a", ONE, expected_etag=None)
     assert "(DATABASE_URL)" in str(caught.value)
-    assert PASSWORD not in str(caught.value)
+    assert PASSWORD not in str(caught.value) + caplog.text
     await store.close()
 
 
