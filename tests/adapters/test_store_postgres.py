@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -188,6 +189,21 @@ async def test_ended_connections_are_replaced(
     ended = peer.execute(f"SELECT pg_terminate_backend(pid) {BACKENDS}", url=url)
     assert len(ended) > 2
     assert await store.load("a") == ONE
+
+
+async def test_a_connection_that_was_idle_for_long_and_answers_no_more_is_replaced(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.swap("a", ONE, expected_etag=None)
+    (connection,) = store._pool._pool._pool  # type: ignore[union-attr]
+    monkeypatch.setattr(postgres_pool, "_PROBE_AFTER", 0.0)
+    # As behind a firewall that has forgotten it: nobody ends the connection.
+    process = connection.info.backend_pid
+    os.kill(process, signal.SIGSTOP)
+    try:
+        assert await store.load("a") == ONE
+    finally:
+        os.kill(process, signal.SIGCONT)
 
 
 async def test_a_swap_whose_connection_ends_is_repeated_on_another(
