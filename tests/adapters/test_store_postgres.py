@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -189,6 +190,21 @@ async def test_ended_connections_are_replaced(
     assert await store.load("a") == ONE
 
 
+async def test_a_connection_that_was_idle_for_long_and_answers_no_more_is_replaced(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.swap("a", ONE, expected_etag=None)
+    (connection,) = store._pool._pool._pool  # type: ignore[union-attr]
+    monkeypatch.setattr(postgres_pool, "_PROBE_AFTER", 0.0)
+    # As behind a firewall that has forgotten it: nobody ends the connection.
+    process = connection.info.backend_pid
+    os.kill(process, signal.SIGSTOP)
+    try:
+        assert await store.load("a") == ONE
+    finally:
+        os.kill(process, signal.SIGCONT)
+
+
 async def test_a_swap_whose_connection_ends_is_repeated_on_another(
     peer: PostgresPeer, url: str, store: PostgresStore
 ) -> None:
@@ -312,7 +328,10 @@ def without_rights(peer: PostgresPeer, url: str) -> None:
         ),
         pytest.param(on_tables(f"UPDATE {SCHEMA} SET version = 99"), {}, "later version", id="new"),
         pytest.param(
-            on_database("SET default_transaction_read_only = on"), {}, "read-only", id="replica"
+            on_database("SET default_transaction_read_only = on"),
+            {},
+            "address of the primary",
+            id="replica",
         ),
         pytest.param(another_user, {"keeper": "other"}, "too many connections", id="too-many"),
         pytest.param(without_rights, {"keeper": "other"}, "lacks a permission", id="rights"),
@@ -323,6 +342,7 @@ async def test_a_refusal_says_what_to_do_and_changes_nothing(
     peer: PostgresPeer,
     url: str,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
     *,
     prepare: Callable[[PostgresPeer, str], None],
     replaced: dict[str, str],
@@ -336,7 +356,7 @@ async def test_a_refusal_says_what_to_do_and_changes_nothing(
     with pytest.raises(StoreUnavailableError, match=text) as caught:
         await store.swap("a", ONE, expected_etag=None)
     assert "(DATABASE_URL)" in str(caught.value)
-    assert PASSWORD not in str(caught.value)
+    assert PASSWORD not in str(caught.value) + caplog.text
     await store.close()
 
 

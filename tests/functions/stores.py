@@ -11,11 +11,13 @@ from tempfile import TemporaryDirectory
 from typing import TypeAlias
 from unittest.mock import patch
 
+from adapters.postgres_schema import CONNECTIONS, COUNTS, LOGINS
 from functions.alerts.deployment import DEPLOYMENT
 from functions.refresh.sweep_walk import SWEEP
 from tests.system.aws_peer import variables_for
 from tests.system.dynamodb_peer import DynamoDbPeer, dynamodb_server
 from tests.system.loopback import http
+from tests.system.postgres_peer import postgres_server
 from tests.system.redis_peer import redis_execute, redis_server
 from tests.system.upstash_front import upstash_front
 
@@ -96,6 +98,18 @@ def redis_store() -> Iterator[StorePeer]:
             redis.execute("FLUSHALL")
 
         yield StorePeer(environ=redis.environ, clear=clear)
+
+
+@contextmanager
+def postgres_store() -> Iterator[StorePeer]:
+    """Run a Postgres, and create a database with the store's tables."""
+    with postgres_server() as server:
+        url = server.new_database()
+
+        def clear() -> None:
+            server.execute(f"TRUNCATE {CONNECTIONS}, {LOGINS}, {COUNTS}", url=url)
+
+        yield StorePeer(environ={"DATABASE_URL": url}, clear=clear)
 
 
 class DynamoDbStores:
