@@ -28,6 +28,7 @@ ROWS = (
     "stampede: looks at the store, per worker and second",
     "stampede of 20: worst wait",
     "cold start to the first token: processor time",
+    "cold start with ten channels of alerts: processor time",
     "Lambda, INIT: time",
     "Lambda, INIT and first answer from the table: time",
     "Lambda without bytecode, INIT: time",
