@@ -73,6 +73,12 @@ def test_slow_times_fail_nothing() -> None:
     assert row.cells[3] == "9000.00 (9000.00 to 9000.00)"
 
 
+def test_missed_aim_is_named_and_fails_nothing() -> None:
+    rows = [time_row("a", [[2.0]], base="b", base_rounds=[[1.0]], aim=aim) for aim in (1.99, 2.0)]
+    assert [row.cells[3].partition(", ")[2] for row in rows] == ["aim 1.99: missed", "aim 2: met"]
+    assert exit_status(rows) == 0
+
+
 def test_ratio_is_of_what_met_the_same_load() -> None:
     row = time_row("fresh token", [[2.0], [20.0]], base="bare GET", base_rounds=[[1.0], [10.0]])
     assert row.cells[3] == "2.00 (2.00 to 2.00)"
