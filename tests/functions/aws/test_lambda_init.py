@@ -20,7 +20,6 @@ VARIABLES = {
 OF_OTHERS = {"cryptography", "mangum", "typing_extensions"}
 ADAPTERS = {
     "adapters",
-    "adapters.attempt_json",
     "adapters.aws_access",
     "adapters.aws_client",
     "adapters.aws_errors",
