@@ -141,7 +141,7 @@ def postgres_server() -> Iterator[PostgresPeer]:
         command += ["-h", "127.0.0.1", "-k", temporary]
         # A crash of the process loses nothing without fsync; only one of the machine does.
         # A pooler keeps some connections for each database, and each test has its own.
-        for setting in ("fsync=off", "max_connections=400", "shared_buffers=16MB"):
+        for setting in ("fsync=off", "max_connections=200", "shared_buffers=16MB"):
             command += ["-c", setting]
         ready = partial(_serves, port)
         with guarded_process(command, is_ready=ready, folder=Path(temporary)) as process:
