@@ -43,7 +43,7 @@ ADAPTERS = {
     "adapters.tls",
     "adapters.tokens_json",
 }
-ENDPOINTS = {"functions.endpoints", "functions.endpoints.answers", "functions.endpoints.token"}
+ENDPOINTS = {"functions.endpoints", "functions.endpoints.token"}
 
 
 def test_init_with_a_secret_and_a_table_imports_nothing_but_this() -> None:
