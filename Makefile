@@ -8,7 +8,7 @@ AWS_TOOLS := .venv/aws-tools/.stamp .venv/checkov/.stamp
 RECIPE_TOOLS := .venv/recipes-digikey-api/.stamp .venv/recipes-kicost/.stamp
 SAM := SAM_CLI_TELEMETRY=0 $(CURDIR)/.venv/aws-tools/bin/sam
 
-.PHONY: help run quick quick-tests test browser bench soak storm recipes fuzz mutate audit vercel-build aws-tools aws-build aws-deploy aws-check check format lock clean
+.PHONY: help run quick quick-tests test browser bench load soak storm recipes fuzz mutate audit vercel-build aws-tools aws-build aws-deploy aws-check check format lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,7 @@ QUICK := tests/domain $(addprefix tests/functions/,access endpoints http login r
 test: .venv/dev.stamp $(if $(ARGS),,$(AWS_TOOLS) $(RECIPE_TOOLS)) ## set up and run all tests, in parallel; ARGS (for pytest) selects some, and sets up only what they need
 	@$(if $(ARGS),,$(SET_UP_NPM_PARTS))
 	@$(if $(ARGS),,$(SET_UP_PROMTOOL))
+	@$(if $(ARGS),,$(SET_UP_PGBOUNCER))
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 # More processes than cores, because tests mostly wait for servers, clocks and locks.
 PARALLEL := -n 6 --no-loadscope-reorder
@@ -38,6 +39,9 @@ test quick-tests: export PYTHONDONTWRITEBYTECODE =
 # Debian's promtool, unpacked: its package would start a server. Without apt-get, the tests list at
 # the end what could not run.
 SET_UP_PROMTOOL := command -v promtool >/dev/null || ! command -v apt-get >/dev/null || $(MAKE) --no-print-directory .venv/prometheus/.stamp || true
+
+# Debian's pgbouncer, unpacked for the same reason.
+SET_UP_PGBOUNCER := command -v pgbouncer >/dev/null || ! command -v apt-get >/dev/null || $(MAKE) --no-print-directory .venv/pgbouncer/.stamp || true
 
 # Without npm, the tests list at the end what could not run.
 SET_UP_NPM_PARTS := command -v npm >/dev/null && $(MAKE) --no-print-directory $(NODE_PEERS:=/node_modules/.stamp) || true
@@ -51,6 +55,9 @@ bench: .venv/dev.stamp ## measure the keeper's cost, as ratios; see ARGS=--help
 
 soak: .venv/dev.stamp ## keep one server under load for five minutes (2,000 connections, 400 requests a second); see ARGS=--help
 	@$(BIN)/python -m tests.bench.soak $(ARGS)
+
+load: .venv/dev.stamp ## measure requests a second, waits and memory over each store, and print docs/performance.md; hours; see ARGS=--help
+	@$(BIN)/python -m tests.bench.performance $(ARGS)
 
 storm: .venv/dev.stamp ## let 600 tokens expire at once over a slow disk, with failed requests meanwhile; see ARGS=--help
 	@$(BIN)/python -m tests.bench.storm $(ARGS)
@@ -97,7 +104,9 @@ lock: .venv/dev.stamp ## resolve the dependencies again, with hashes
 	@$(COMPILE) pyproject.toml --group dev -o $(LOCKS)/dev.txt
 	@$(COMPILE) pyproject.toml --group local -c $(LOCKS)/dev.txt -o $(LOCKS)/local.txt
 	@$(COMPILE) pyproject.toml --group aws -c $(LOCKS)/dev.txt -o $(LOCKS)/aws.txt
+	@$(COMPILE) pyproject.toml --group postgres -c $(LOCKS)/dev.txt -o $(LOCKS)/postgres.txt
 	@$(COMPILE) pyproject.toml --group apprise -c $(LOCKS)/dev.txt -o $(LOCKS)/apprise.txt
+	@$(COMPILE) pyproject.toml --group redis -c $(LOCKS)/dev.txt -o $(LOCKS)/redis.txt
 	@$(COMPILE) pyproject.toml -c $(LOCKS)/dev.txt -o $(LOCKS)/runtime.txt
 	@$(COMPILE) $(LOCKS)/lambda-runtime.in -o $(LOCKS)/lambda-runtime.txt
 	@$(COMPILE) --no-deps $(LOCKS)/lambda-emulator.in -o $(LOCKS)/lambda-emulator.txt
@@ -134,6 +143,16 @@ APT_UPDATE := { apt-get update -qq 2>/dev/null || sudo -n apt-get update -qq; }
 	@cd $(@D) && { apt-get download -qq prometheus || { $(APT_UPDATE) && apt-get download -qq prometheus; }; }
 	@cd $(@D) && dpkg-deb -x prometheus_*.deb unpacked && mv unpacked/usr/bin/promtool . && rm -r unpacked prometheus_*.deb
 	@touch $@
+
+# With the libraries that Debian has only for it; their names differ between releases.
+.venv/pgbouncer/.stamp:
+	@echo "unpacking Debian's pgbouncer …"
+	@mkdir -p $(@D)
+	@cd $(@D) && { $(DOWNLOAD_PGBOUNCER) || { $(APT_UPDATE) && $(DOWNLOAD_PGBOUNCER); }; }
+	@cd $(@D) && for package in *.deb; do dpkg-deb -x $$package unpacked; done && rm *.deb
+	@cd $(@D) && mkdir -p lib && mv unpacked/usr/sbin/pgbouncer . && find unpacked -name '*.so.*' -exec mv {} lib/ ';' && rm -r unpacked
+	@touch $@
+DOWNLOAD_PGBOUNCER := apt-get download -qq pgbouncer $$(apt-cache depends pgbouncer | grep -oE 'lib(c-ares2|cares2|event-[^ ]+)')
 
 # As locked, without a look at what a tool requires: KiCost's windows are left out.
 .venv/recipes-%/.stamp: $(LOCKS)/recipes-%.txt | .venv/dev.stamp

@@ -7,7 +7,8 @@ least once, so that is allowed.
 from email.message import EmailMessage
 
 from adapters.alert_threads import AlertThreads
-from adapters.aws_client import AwsClient, NoAnswerError, RefusedError
+from adapters.aws_client import AwsClient
+from adapters.aws_errors import NoAnswerError, RefusedError
 from ports.alert_transport import NotDeliveredError
 
 _CONNECTIONS = 2

@@ -8,7 +8,8 @@ import json
 from collections.abc import Mapping
 
 from adapters.alert_threads import AlertThreads
-from adapters.aws_client import AwsClient, NoAnswerError, RefusedError
+from adapters.aws_client import AwsClient
+from adapters.aws_errors import NoAnswerError, RefusedError
 from ports.alert_transport import NotDeliveredError, TopicMessage
 
 _CONNECTIONS = 2

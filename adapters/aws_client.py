@@ -1,85 +1,60 @@
-"""The client of one AWS service through botocore, with time limits and two kinds of error.
+"""The client of one AWS service, with time limits and two kinds of error.
 
-botocore retries a call once, after a lost answer as well as after a refusal. So each call made
-here must be idempotent.
+A call is repeated once, after a lost answer as well as after a refusal. So each call made here must
+be idempotent.
+
+Where the environment says where to go and with which keys, as on Lambda, calls of AWS's JSON
+protocols need no client of botocore, whose creation is slow. botocore makes all other calls.
 """
 
 import logging
 from collections.abc import Mapping
 from datetime import timedelta
-from functools import cache
+from importlib.util import find_spec
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import botocore.session
-from botocore.client import BaseClient
-from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    CredentialRetrievalError,
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-)
-from botocore.loaders import Loader, create_loader
-from botocore.parsers import ResponseParserError
+from adapters.aws_access import access_without_search
+from adapters.aws_json_calls import JsonCalls, JsonService
+
+if TYPE_CHECKING:
+    # Imported where it is made.
+    from adapters.aws_botocore_calls import BotocoreCalls
+
+_Calls: TypeAlias = "JsonCalls | BotocoreCalls"
 
 # AWS answers in milliseconds: after these limits the network is down.
 _CONNECT_LIMIT = timedelta(seconds=1)
 _READ_LIMIT = timedelta(seconds=2)
 _TRIES = 2
 
+_JSON_SERVICES = {
+    "dynamodb": JsonService(
+        name="dynamodb",
+        target="DynamoDB_20120810",
+        version="1.0",
+        variable="AWS_ENDPOINT_URL_DYNAMODB",
+    ),
+    "secretsmanager": JsonService(
+        name="secretsmanager",
+        target="secretsmanager",
+        version="1.1",
+        variable="AWS_ENDPOINT_URL_SECRETS_MANAGER",
+    ),
+}
+
 # Its DEBUG lines hold whole requests and responses: session tokens, and the text of a secret.
 logging.getLogger("botocore").setLevel(logging.INFO)
 
-THROTTLED = frozenset(
-    {
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "ThrottlingException",
-    }
-)
-"""Error codes of AWS's rate limits."""
-
-_CREDENTIALS_REFUSED = frozenset(
-    {
-        "ExpiredTokenException",
-        "IncompleteSignatureException",
-        "InvalidSignatureException",
-        "MissingAuthenticationTokenException",
-        "UnrecognizedClientException",
-    }
-)
-
-
-class RefusedError(Exception):
-    """The service refused a call. The message is the code: AWS's own text may repeat secrets."""
-
-    def __init__(self, error: ClientError) -> None:
-        details = error.response.get("Error", {})
-        self.code = str(details.get("Code"))
-        self.message = str(details.get("Message"))
-        self.operation = error.operation_name
-        self.response: Mapping[str, Any] = error.response
-        super().__init__(self.code)
-
-
-class NoAnswerError(Exception):
-    """The service did not receive the call, or did not answer. The message says what to do.
-
-    `is_passing`: whether a retry can succeed without a change to this deployment.
-    """
-
-    def __init__(self, text: str, *, is_passing: bool) -> None:
-        super().__init__(text)
-        self.is_passing = is_passing
+if find_spec("botocore") is None:
+    # Without it a deployment would work only as long as its keys are in the environment.
+    raise ModuleNotFoundError("No module named 'botocore'", name="botocore")
 
 
 class AwsClient:
     """A client with the region and credentials of AWS's own variables.
 
-    The first call creates the botocore client. Threads can share it.
+    The first call reads them. Threads can share it.
     """
 
     def __init__(
@@ -102,83 +77,54 @@ class AwsClient:
         self._max_connections = max_connections
         self._retries = retries or "standard"
         self._access = access
-        # Creating a client is slow and not thread-safe. Using one is thread-safe.
+        # Creating botocore's client is slow and not thread-safe. Using one is thread-safe.
         self._lock = Lock()
-        self._client: BaseClient | None = None
+        self._calls: _Calls | None = None
 
     def call(self, operation: str, **arguments: object) -> Mapping[str, Any]:
         """Call an idempotent operation and return the answer. Blocks.
 
         Raises RefusedError, NoAnswerError.
         """
-        try:
-            answer: Mapping[str, Any] = getattr(self._open(), operation)(**arguments)
-        except ClientError as error:
-            raise _refusal(error) from None
-        # botocore also raises the errors of its files, and of its parser for an invalid answer.
-        except (
-            BotoCoreError,
-            ResponseParserError,
-            AttributeError,
-            LookupError,
-            OSError,
-            RecursionError,
-            TypeError,
-            ValueError,
-        ) as error:
-            raise self._failure(error) from None
-        if "RequestId" not in answer["ResponseMetadata"]:
-            # botocore reads the page of a proxy as an empty answer.
-            text = f"another server answered instead of {self._label}"
-            raise NoAnswerError(text, is_passing=True)
-        return answer
+        return self._open().call(operation, arguments)
 
     def close(self) -> None:
         """Close all connections."""
-        if self._client is not None:
-            self._client.close()
+        if self._calls is not None:
+            self._calls.close()
 
-    def _open(self) -> BaseClient:
+    def _open(self) -> _Calls:
         with self._lock:
-            if self._client is None:
-                session = botocore.session.Session()
-                session.register_component("data_loader", _loader())
-                self._client = session.create_client(
-                    self._service,
-                    config=Config(
-                        connect_timeout=_CONNECT_LIMIT.total_seconds(),
-                        read_timeout=_READ_LIMIT.total_seconds(),
-                        retries={"mode": self._retries, "total_max_attempts": _TRIES},
-                        max_pool_connections=self._max_connections,
-                    ),
-                    **self._access,
-                )
-            return self._client
+            if self._calls is None:
+                self._calls = self._json_calls() or self._botocore_calls()
+            return self._calls
 
-    def _failure(self, error: Exception) -> NoAnswerError:
-        match error:
-            case NoRegionError():
-                return NoAnswerError("AWS_REGION is not set", is_passing=False)
-            case NoCredentialsError() | PartialCredentialsError() | CredentialRetrievalError():
-                text = (
-                    f"no AWS credentials ({type(error).__name__}): give the process a role, or set "
-                    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-                )
-                return NoAnswerError(text, is_passing=False)
-            case _:
-                text = f"{self._label} cannot be reached: {type(error).__name__}"
-                return NoAnswerError(text, is_passing=True)
+    def _json_calls(self) -> JsonCalls | None:
+        if (service := _JSON_SERVICES.get(self._service)) is None:
+            return None
+        access = access_without_search(service.name, self._access, variable=service.variable)
+        if access is None:
+            return None
+        return JsonCalls(
+            service,
+            access,
+            label=self._label,
+            connect_limit=_CONNECT_LIMIT,
+            read_limit=_READ_LIMIT,
+            tries=_TRIES,
+            is_adaptive=self._retries == "adaptive",
+        )
 
+    def _botocore_calls(self) -> "BotocoreCalls":
+        from adapters.aws_botocore_calls import BotocoreCalls
 
-def _refusal(error: ClientError) -> RefusedError | NoAnswerError:
-    refused = RefusedError(error)
-    if refused.code in _CREDENTIALS_REFUSED:
-        text = f"AWS refused the credentials: {refused.code}"
-        return NoAnswerError(text, is_passing=False)
-    return refused
-
-
-@cache
-def _loader() -> Loader:
-    """Return the loader of AWS's service descriptions: megabytes, which all clients share."""
-    return create_loader()
+        return BotocoreCalls(
+            self._service,
+            label=self._label,
+            connect_limit=_CONNECT_LIMIT,
+            read_limit=_READ_LIMIT,
+            tries=_TRIES,
+            max_connections=self._max_connections,
+            retries=self._retries,
+            access=self._access,
+        )

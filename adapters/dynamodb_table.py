@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
+from itertools import chain
 from typing import Any, TypeAlias
 
-from adapters.aws_client import THROTTLED, AwsClient, NoAnswerError, RefusedError
+from adapters.aws_client import AwsClient
+from adapters.aws_errors import THROTTLED, NoAnswerError, RefusedError
 from ports.store import StoreUnavailableError
 
 Item: TypeAlias = Mapping[str, Mapping[str, str]]
@@ -17,7 +19,10 @@ Item: TypeAlias = Mapping[str, Mapping[str, str]]
 MAX_CONCURRENCY = 16
 # For a call, its retry, the pause between them, and the lookup of credentials.
 _LIMIT = timedelta(seconds=5)
-
+# The members of answers that hold one item or its key, and those that hold a list.
+_OF_ONE_ITEM = ("Attributes", "Item", "LastEvaluatedKey")
+_OF_ITEMS = ("Items", "UnprocessedKeys")
+_INVALID = "DynamoDB returned an invalid answer"
 
 BATCH_READ = "batch_get_item"
 """The operation whose arguments and answer are made for several tables."""
@@ -84,10 +89,10 @@ class DynamoDbTable:
     def _call(self, operation: str, arguments: Mapping[str, object]) -> Mapping[str, Any]:
         try:
             answer = self._client.call(operation, **request_of(operation, self._name, arguments))
-            return answer_of(operation, self._name, answer)
+            return _checked(answer_of(operation, self._name, answer))
         except RefusedError as error:
             if error.code == "ConditionalCheckFailedException":
-                raise ConditionFailedError(error.response.get("Item", {})) from None
+                raise ConditionFailedError(_checked(error.response).get("Item", {})) from None
             raise StoreUnavailableError(self._refusal(error)) from None
         except NoAnswerError as error:
             raise StoreUnavailableError(str(error)) from None
@@ -122,5 +127,25 @@ def answer_of(operation: str, table: str, answer: Mapping[str, Any]) -> Mapping[
     """Return the part of an answer that is about one table."""
     if operation != BATCH_READ:
         return answer
-    left_out = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
-    return {"Items": answer.get("Responses", {}).get(table, []), "UnprocessedKeys": left_out}
+    try:
+        left_out = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+        return {"Items": answer.get("Responses", {}).get(table, []), "UnprocessedKeys": left_out}
+    except AttributeError:
+        raise StoreUnavailableError(_INVALID) from None
+
+
+def _checked(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an answer whose items are items. Raises StoreUnavailableError."""
+    each = [answer[name] for name in _OF_ONE_ITEM if name in answer]
+    many = [answer[name] for name in _OF_ITEMS if name in answer]
+    if all(isinstance(items, list) for items in many) and all(map(_is_item, chain(each, *many))):
+        return answer
+    raise StoreUnavailableError(_INVALID)
+
+
+def _is_item(item: object) -> bool:
+    return isinstance(item, dict) and all(map(_is_value, item.values()))
+
+
+def _is_value(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(value.get(kind, ""), str) for kind in "SN")

@@ -41,7 +41,7 @@ async def _describe(
         return read(await table.call(operation))
     except StoreUnavailableError as error:
         return UnreadFact(str(error))
-    except (KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError):
         return UnreadFact(f"{operation} returned an invalid answer")
 
 

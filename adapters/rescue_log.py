@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from ports.rescue import RescuedRecord, UnreadableLine
 
 _MARK = "oauth-callback-rescue"
-_MEMBERS = re.compile(r" (\{[^{}]*\}?)")
+# Compiled where a log is read.
+_MEMBERS = r" (\{[^{}]*\}?)"
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class RescueLog:
     def emit(self, rescued: "RescuedRecord") -> None:
         """Write one line. Raises nothing."""
         # Platforms cut long lines, so all but the grant is left out.
-        record = replace(rescued.record, ledger=(), alerts=None, refreshes={})
+        record = replace(rescued.record, ledger=(), alerts=None, refreshes={}, refresh_times=())
         members = {
             "connection": rescued.connection,
             "expected_etag": rescued.expected_etag,
@@ -41,7 +42,7 @@ class RescueLog:
         """Decrypt the record after each mark in a line."""
         # Platforms wrap lines in their own JSON, and some join lines.
         parts = line.replace("\\", "").split(_MARK)[1:]
-        found = [_MEMBERS.match(part) for part in parts]
+        found = [re.match(_MEMBERS, part) for part in parts]
         return [self._open(_members(each[1])) for each in found if each is not None]
 
     def _open(self, members: object) -> "RescuedRecord | UnreadableLine":

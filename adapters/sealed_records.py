@@ -1,5 +1,6 @@
 """Stored records: grants and logins, encrypted and bound to their place."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -13,19 +14,42 @@ if TYPE_CHECKING:
     from domain.authorization import PendingLogin
 
 
+# Decrypted records, some kilobytes each. More connections than are busy at once.
+MOST_KEPT = 100
+
+
 class SealedRecords:
-    """Translates between values of the domain and the text in a store."""
+    """Translates between values of the domain and the text in a store.
+
+    It keeps the last texts that it has decrypted: most reads of a token find the same one again.
+    """
 
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
+        # By connection: the etag, the text, and the record in it.
+        self._opened: dict[str, tuple[str, str, Record]] = {}
 
     def seal_record(self, connection: str, record: Record) -> str:
         """Encrypt a record, bound to its connection and etag. Elsewhere it cannot be decrypted."""
-        text = dump_record(record.grant, record.ledger, record.alerts, record.refreshes)
+        text = dump_record(
+            record.grant, record.ledger, record.alerts, record.refreshes, record.refresh_times
+        )
         return self._keys.seal(text, "grant", connection, str(record.etag))
 
     def open_record(self, connection: str, etag: str, sealed: str) -> Record:
         """Decrypt a record. Raises UnreadableRecordError."""
+        known_etag, text, record = self._opened.get(connection, ("", "", None))
+        if record is not None and known_etag == etag and text == sealed:
+            return record
+        record = self._decrypt_record(connection, etag, sealed)
+        self._opened[connection] = etag, sealed, record
+        if len(self._opened) > MOST_KEPT:
+            # SQLite's threads may do the same at once.
+            with suppress(KeyError, RuntimeError, StopIteration):
+                del self._opened[next(iter(self._opened))]
+        return record
+
+    def _decrypt_record(self, connection: str, etag: str, sealed: str) -> Record:
         try:
             text = self._keys.open(sealed, "grant", connection, etag)
             stored = load_stored(text)
@@ -39,6 +63,7 @@ class SealedRecords:
             ledger=stored.ledger,
             alerts=stored.alerts,
             refreshes=stored.refreshes,
+            refresh_times=stored.refresh_times,
             is_sealed_by_older_key=is_older,
         )
 

@@ -5,6 +5,7 @@ version, the key id and its context. In another context it cannot be decrypted.
 """
 
 import hashlib
+import hmac
 import json
 import os
 import re
@@ -15,8 +16,6 @@ from hashlib import sha256
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_BYTES = 32
 # NIST SP 800-38D §8.2.2: a random nonce of 96 bits, safe for 2**32 messages per key.
@@ -78,7 +77,9 @@ def derive_key(secret: str | bytes, purpose: str = "records") -> bytes:
     """Derive a key for one purpose from a secret (RFC 5869)."""
     material = secret.encode() if isinstance(secret, str) else secret
     info = f"oauth-callback {purpose}".encode()
-    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(material)
+    # HKDF with SHA-256, without a salt (§2.2), and one block (§2.3).
+    extracted = hmac.digest(bytes(KEY_BYTES), material, "sha256")
+    return hmac.digest(extracted, info + b"\x01", "sha256")
 
 
 @lru_cache(maxsize=4)

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from adapters.aws_client import THROTTLED, AwsClient, NoAnswerError, RefusedError
+from adapters.aws_client import AwsClient
+from adapters.aws_errors import THROTTLED, NoAnswerError, RefusedError
 
 
 class SecretError(Exception):

@@ -7,11 +7,15 @@ from contextlib import suppress
 from datetime import timedelta
 from threading import Lock
 
+# The index of an earlier version had the dates alone. An instance of that version, which may still
+# run, works without it.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS grants (
     connection TEXT PRIMARY KEY, etag TEXT NOT NULL, sealed TEXT NOT NULL, due_at REAL
 );
-CREATE INDEX IF NOT EXISTS grants_due ON grants (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS grants_due_order ON grants (due_at, connection)
+    WHERE due_at IS NOT NULL;
+DROP INDEX IF EXISTS grants_due;
 CREATE TABLE IF NOT EXISTS logins (
     key TEXT PRIMARY KEY, sealed TEXT NOT NULL, expires_at REAL NOT NULL, taker TEXT
 );

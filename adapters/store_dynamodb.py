@@ -9,7 +9,7 @@
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adapters.dynamodb_listing import (
     GRANT,
@@ -27,16 +27,18 @@ from ports.store import (
     LARGEST_PAGE,
     NO_ETAG,
     ConflictError,
+    Due,
     Record,
     RecordPage,
     StoreUnavailableError,
 )
 
+if TYPE_CHECKING:
+    # Imported where it is made: reading a fresh token must not pay for it.
+    from adapters.dynamodb_agenda import DynamoDbAgenda
+
 _LOGIN = "login#"
 _COUNT = "count#"
-# One value for all, so that one query finds all due grants. It limits the writes of all grants to
-# those of one partition, a thousand per second.
-_AGENDA = {"S": "refresh"}
 # DynamoDB removes items late, by its clock. Whether a login has expired depends on our clock.
 _DELETION_DELAY = timedelta(minutes=1)
 
@@ -47,6 +49,7 @@ class DynamoDbStore:
     def __init__(self, table: Table, records: SealedRecords) -> None:
         self._table = table
         self._records = records
+        self._agenda: DynamoDbAgenda | None = None
         self._listing = DynamoDbListing(table, records)
 
     async def load(self, connection: str) -> Record:
@@ -66,7 +69,7 @@ class DynamoDbStore:
             "etag": {"S": record.etag},
             "sealed": {"S": self._records.seal_record(connection, record)},
             **listing_of(connection),
-            **_when_due(record),
+            **_when_due(connection, record),
         }
         try:
             await self._table.call("put_item", Item=item, **_if_etag_is(expected_etag))
@@ -75,39 +78,14 @@ class DynamoDbStore:
             if failed.item.get("etag") != item["etag"]:
                 raise ConflictError(self._record(connection, failed.item)) from failed
 
-    async def due(self, before: datetime, *, limit: int) -> list[str]:
-        """Return the connections that are due, longest overdue first.
+    async def due(self, after: Due | None, before: datetime | None, *, limit: int) -> list[Due]:
+        """Return the connections after `after` that are due until `before`.
 
         The index follows the table with a delay, so a recent change may be missing.
 
         Raises StoreUnavailableError.
         """
-        return await self._query_due("due_at <= :at", before, limit)
-
-    async def due_later(self, after: datetime, *, limit: int) -> list[str]:
-        """Return the connections that are due after that time, earliest first.
-
-        Raises StoreUnavailableError.
-        """
-        return await self._query_due("due_at > :at", after, limit)
-
-    async def _query_due(self, condition: str, at: datetime, limit: int) -> list[str]:
-        names: list[str] = []
-        start: dict[str, object] = {}
-        while len(names) < limit:
-            page = await self._table.call(
-                "query",
-                IndexName="due",
-                KeyConditionExpression=f"agenda = :agenda AND {condition}",
-                ExpressionAttributeValues={":agenda": _AGENDA, ":at": _number(at)},
-                Limit=limit - len(names),
-                **start,
-            )
-            names += [text_of(item, "id").removeprefix(GRANT) for item in items_of(page)]
-            if "LastEvaluatedKey" not in page:
-                break
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
-        return names
+        return await self._open_agenda().page(after, before, limit=limit)
 
     async def load_records(self, connections: Sequence[str]) -> RecordPage:
         """Return the latest records of some connections. Raises StoreUnavailableError."""
@@ -123,10 +101,11 @@ class DynamoDbStore:
         return await self._listing.page(after, limit=limit, prefix=prefix)
 
     async def complete_listing(self) -> None:
-        """Enter the records of earlier versions into the listing. Raises StoreUnavailableError.
+        """Enter the records of earlier versions into the indexes. Raises StoreUnavailableError.
 
         It needs `dynamodb:Scan`, once per table.
         """
+        await self._open_agenda().complete()
         await self._listing.complete()
 
     async def connections(self) -> AsyncIterator[str]:
@@ -210,6 +189,13 @@ class DynamoDbStore:
         """Close all connections."""
         self._table.close()
 
+    def _open_agenda(self) -> "DynamoDbAgenda":
+        if self._agenda is None:
+            from adapters.dynamodb_agenda import DynamoDbAgenda
+
+            self._agenda = DynamoDbAgenda(self._table)
+        return self._agenda
+
     def _record(self, connection: str, item: Item) -> Record:
         if not item:
             return Record(grant=Unauthorized(), etag=None, ledger=())
@@ -234,13 +220,13 @@ def _if_etag_is(expected: str | None) -> Mapping[str, Any]:
     return condition
 
 
-def _when_due(record: Record) -> Item:
+def _when_due(connection: str, record: Record) -> Item:
     at = record.due_at
-    return {} if at is None else {"agenda": _AGENDA, "due_at": _number(at)}
+    if at is None:
+        return {}
+    from adapters.dynamodb_agenda import agenda_of
 
-
-def _number(at: datetime) -> dict[str, str]:
-    return {"N": str(at.timestamp())}
+    return agenda_of(connection, at)
 
 
 def _deletion_time(end: datetime) -> dict[str, str]:

@@ -8,7 +8,7 @@ from adapters.listing import names_after
 from domain.authorization import PendingLogin
 from domain.connection import is_connection
 from domain.grant import Unauthorized
-from ports.store import LARGEST_PAGE, LONGEST_WINDOW, ConflictError, Record, RecordPage
+from ports.store import LARGEST_PAGE, LONGEST_WINDOW, ConflictError, Due, Record, RecordPage
 
 
 class MemoryStore:
@@ -33,17 +33,15 @@ class MemoryStore:
             raise ConflictError(current)
         self._records[connection] = record
 
-    async def due(self, before: datetime, *, limit: int) -> list[str]:
-        """Return the connections that are due, longest overdue first."""
+    async def due(self, after: Due | None, before: datetime | None, *, limit: int) -> list[Due]:
+        """Return the connections after `after` that are due until `before`."""
         dated = ((record.due_at, name) for name, record in self._records.items())
-        overdue = sorted((at, name) for at, name in dated if at is not None and at <= before)
-        return [name for _, name in overdue[:limit]]
-
-    async def due_later(self, after: datetime, *, limit: int) -> list[str]:
-        """Return the connections that are due after that time, earliest first."""
-        dated = ((record.due_at, name) for name, record in self._records.items())
-        later = sorted((at, name) for at, name in dated if at is not None and at > after)
-        return [name for _, name in later[:limit]]
+        found = (
+            Due(at.timestamp(), name)
+            for at, name in dated
+            if at is not None and (before is None or at <= before)
+        )
+        return sorted(due for due in found if after is None or due > after)[:limit]
 
     async def load_records(self, connections: Sequence[str]) -> RecordPage:
         """Return the records of some connections."""

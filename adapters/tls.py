@@ -19,8 +19,17 @@ def tls_context() -> ssl.SSLContext:
     return _context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
 
+def bundled_context() -> ssl.SSLContext:
+    """Return the context for AWS, whose clients do not read SSL_CERT_FILE and SSL_CERT_DIR.
+
+    Raises NetworkSettingsError if certifi's authorities cannot be read.
+    """
+    return _context(None, None)
+
+
 @cache
 def _context(cafile: str | None, capath: str | None) -> ssl.SSLContext:
+    subject = "SSL_CERT_FILE" if cafile else "certifi's bundle"
     if not (cafile or capath):
         cafile = str(_certifi_bundle())
     elif not cafile and not any(map(os.path.isdir, (capath or "").split(os.pathsep))):
@@ -31,7 +40,6 @@ def _context(cafile: str | None, capath: str | None) -> ssl.SSLContext:
     except OSError as error:
         reason = "is not a file of PEM certificates" if isinstance(error, ssl.SSLError) else None
         reason = reason or f"cannot be read ({error.strerror or type(error).__name__})"
-        subject = "SSL_CERT_FILE" if os.environ.get("SSL_CERT_FILE") else "certifi's bundle"
         raise NetworkSettingsError(f"{subject} {reason}") from error
 
 

@@ -31,6 +31,7 @@ from domain.ledger import TOKENS, HistoryEvent, Note
 from domain.policy import Policy
 from domain.provider import GrantType
 from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
+from domain.tokens import Tokens
 
 _Active = TypeVar("_Active", bound=Active)
 
@@ -72,12 +73,21 @@ def _keep_tokens(
         if issued_at <= before.issued_at and not before.was_clock_ahead(now):
             return grant
         is_revived = isinstance(grant, AuthorizationRequired) and grant.is_retryable
-        return Authorized(tokens=tokens) if is_revived else replace(grant, tokens=tokens)
+        return Authorized(tokens=tokens) if is_revived else _with_tokens(grant, tokens, policy, now)
     if tokens.is_access_token_valid(now):
         return Authorized(tokens=tokens)
     failure_state = failure_state_of(grant)
     late = add_failure(failure_state, Failure.EXPIRED_ON_ARRIVAL, attempt, policy, at=now)
     return Authorized(tokens=tokens, failure_state=replace(late, in_doubt_since=None))
+
+
+def _with_tokens(grant: _Active, tokens: Tokens, policy: Policy, now: datetime) -> _Active:
+    """Replace the tokens. After a refusal, the last try waits for their end, too (rule 6)."""
+    kept, failed = replace(grant, tokens=tokens), failure_state_of(grant)
+    if not isinstance(kept, Authorized) or failed is None or failed.failure is not Failure.REFUSED:
+        return kept
+    retry_at = max(failed.retry_at, policy.last_try_at(tokens, now))
+    return replace(kept, failure_state=replace(failed, retry_at=retry_at))
 
 
 def _issued_at(attempt: Attempt, grant: Active, policy: Policy) -> datetime:

@@ -5,8 +5,8 @@ A grant is what is stored for one connection. Each group of rules below is a mod
 `effects.py` takes each event to its group. The loop that carries commands out:
 `functions/refresh/keeper.py`.
 
-Questions (`TokenRequested`, `RefreshRequested`, `RefreshDue`): `questions.py`, and for the first
-tokens of a client that needs no login `first_tokens.py`
+Questions (`TokenRequested`, `RefreshRequested`, `RefreshDue`): `questions.py`, for a fresh token
+`serving.py`, and for the first tokens of a client that needs no login `first_tokens.py`
  1. *Need.* Serve an access token that outlives the caller's `min_ttl`. When it or the refresh
     token nears its end, serve it and refresh as well. Refresh as late as possible if the provider
     ends the old access token with a refresh, or if the replay of a request of unknown outcome may
@@ -16,7 +16,9 @@ tokens of a client that needs no login `first_tokens.py`
     While the provider refuses a refresh as too early (rule 2), serve the access token for what is
     left of it.
     Code: `questions._answer_without_refresh`, `questions._is_refresh_wanted`,
-    `questions._is_risky`. For the sweep: `grant.due_at`, `tokens.Tokens.keep_alive_at`.
+    `questions._is_risky`, `serving.lasts`, `serving.is_near_end`. Most questions need no more than
+    `serving.serve_fresh` and `serving.next_question_at`. For the sweep: `grant.due_at`,
+    `tokens.Tokens.keep_alive_at`.
  2. *Obstacle.* At most one attempt is in flight: other callers wait. Do not send a refresh token
     that has expired. A final refusal holds for the client credentials that it was sent with
     (rule 6). After a failure, send nothing before `retry_at`. If the provider refuses a refresh
@@ -26,8 +28,8 @@ tokens of a client that needs no login `first_tokens.py`
     token. A login that works stays in use.
     Code: `questions._request_or_obstacle`, `questions._request`, `questions._wait_until`,
     `questions._too_early_until`, `grant.usable_refresh_token`, `policy.Policy.must_wait`,
-    `policy.Policy.refresh_from`. Without a login: `questions.is_without_login`,
-    `first_tokens.request_first_tokens`.
+    `policy.Policy.refresh_from`, `serving.refresh_at`. Without a login:
+    `questions.is_without_login`, `first_tokens.request_first_tokens`.
  3. *Begin.* The new grant names the attempt (id, generation, start). It is stored before the
     request is sent. An attempt whose lease ran out counts as one of unknown outcome.
     Code: `questions._begin`, `failures.end_lapsed_lease`, `policy.Policy.is_in_flight`. For the
@@ -151,6 +153,7 @@ Rejections (`TokenRequested.refused`): `questions.py` and `rejections.py`
     `rejections_forgotten_after` the count starts again. Other callers get the stored token all
     the time: an API may reject what others accept.
     Code: `questions._is_rejected`, `questions._answer_to_rejection`, `questions._tokens_at_begin`,
+    `serving.serve_fresh`,
     `rejections.rejection_after`, `rejections.Rejection.replaceable_at`,
     `tokens.Tokens.public_generation`.
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
+from domain.authorized import Authorized as Authorized  # noqa: PLC0414 - one of the states
 from domain.provider import GrantType
 from domain.tokens import Tokens
 
@@ -111,14 +112,6 @@ class Requesting:
     failure_state: FailureState | None = None
     place: int = field(default=0, compare=False)
     revoked: int = field(default=0, compare=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Authorized:
-    """There are tokens, and no attempt is in flight."""
-
-    tokens: Tokens
-    failure_state: FailureState | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

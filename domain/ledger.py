@@ -5,12 +5,9 @@ the note on it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import NamedTuple, TypeAlias
-
-from domain.grant import Cause, Failure
 
 # Half a day of half-hourly refreshes. A refresh replaces only the oldest refresh, so that logins
 # and other events of a busy connection stay.
@@ -19,6 +16,8 @@ MAX_OTHERS = 8
 # Channels that are away must not hide the logins.
 MAX_GIVEN_UP = 4
 MAX_ENTRIES = MAX_REFRESHES + MAX_OTHERS + MAX_GIVEN_UP
+# An exception among so few is recognised, and a provider that has become slower is known soon.
+MAX_REFRESH_TIMES = 5
 # Enough to recognise an error, and short enough for each entry.
 LONGEST_HISTORY_QUOTE = 120
 
@@ -58,17 +57,6 @@ TOKENS_OF_ANOTHER_ACCOUNT = "tokens-of-another-account"
 DONE = "done"
 NOT_SUPPORTED = "not-supported"
 NOT_DELIVERED = "not-delivered"
-OUTCOMES = (
-    TOKENS,
-    TOKENS_OF_ANOTHER_ACCOUNT,
-    DONE,
-    NOT_SUPPORTED,
-    NOT_DELIVERED,
-    Cause.REFRESH_TOKEN_REJECTED.value,
-    Cause.REFRESH_ANSWER_LOST.value,
-    *(failure.value for failure in Failure),
-)
-"""The outcomes that an entry of a connection can have."""
 FAILED = "failed"
 INCOMPLETE = "incomplete"
 """With DONE, the outcomes of `SWEPT` and `DELIVERED`."""
@@ -78,8 +66,8 @@ class Entry(NamedTuple):
     """One event. `at` is in whole seconds, `generation` is of the tokens that it concerns.
 
     `key_name` is the API key of the request; None for the sweep, a callback or an operator, or if
-    it is unknown. `outcome` is one of `OUTCOMES`. `quote` is the provider's error, or the reason
-    why it gave no answer.
+    it is unknown. `outcome` is one of `outcomes.OUTCOMES`. `quote` is the provider's error, or the
+    reason why it gave no answer.
     """
 
     # A tuple, because each token request reads all entries: a dataclass takes four times as long.
@@ -96,12 +84,13 @@ Ledger: TypeAlias = tuple[Entry, ...]
 """The latest entries, oldest first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class Note(NamedTuple):
     """A rule's note on a change. The entry adds the time and the API key.
 
     `arrived` is the ledger of a grant from another deployment.
     """
+
+    # A tuple, because every cold start makes this class: a dataclass takes five times as long.
 
     event: HistoryEvent
     generation: int | None
@@ -134,6 +123,22 @@ def count_refresh(counts: RefreshCounts, note: Note) -> RefreshCounts:
     if note.event not in _COUNTED:
         return counts
     return {**counts, note.outcome: counts.get(note.outcome, 0) + 1}
+
+
+RefreshTimes: TypeAlias = tuple[timedelta, ...]
+"""How long the last refreshes took that brought tokens, oldest first."""
+
+
+def append_refresh_time(
+    times: RefreshTimes, took: timedelta, *, longest: timedelta
+) -> RefreshTimes:
+    """Return the times with that of a refresh, unless the clock was set meanwhile.
+
+    No refresh takes less than nothing, or more than `longest`.
+    """
+    if not timedelta(0) <= took <= longest:
+        return times
+    return (*times, took)[-MAX_REFRESH_TIMES:]
 
 
 def append_entry(ledger: Ledger, entry: Entry) -> Ledger:

@@ -58,7 +58,7 @@ def take_over(grant: Proven, arrived: GrantArrived, now: datetime) -> Effect:
     taken = _grant_after_arrival(grant, arrived.moved, now)
     if taken is None:
         return Effect(grant=grant)
-    note = replace(_note(HistoryEvent.IMPORTED, taken), arrived=arrived.ledger)
+    note = _note(HistoryEvent.IMPORTED, taken)._replace(arrived=arrived.ledger)
     return Effect(grant=taken, note=note)
 
 

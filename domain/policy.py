@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from zlib import crc32
 
-from domain.grant import Attempt, Grant, grant_type_of
 from domain.provider import GrantType, Provider, Rotation, RotationKind
 from domain.tokens import Tokens
+
+if TYPE_CHECKING:
+    # A fresh token needs none of the states of a refresh.
+    from domain.grant import Attempt, Grant
 
 # An instance that stalled after it stored the attempt must not send it later.
 SEND_WITHIN = timedelta(seconds=5)
@@ -51,8 +54,11 @@ class Policy:
         if self.send_within + self.request_timeout >= self.lease:
             raise ValueError("a token request must be over before its lease is")
 
-    def for_grant(self, grant: Grant) -> Self:
+    def for_grant(self, grant: "Grant") -> Self:
         """Return the policy for a grant: a client's own credentials do not rotate (rule 7)."""
+        # Imported here, because a fresh token does not need it.
+        from domain.grant import grant_type_of
+
         grant_type = grant_type_of(grant) or self.provider.grant_type
         if grant_type is GrantType.AUTHORIZATION_CODE:
             return self
@@ -60,11 +66,11 @@ class Policy:
             self, provider=replace(self.provider, rotation=Rotation(kind=RotationKind.NONE))
         )
 
-    def lease_end(self, attempt: Attempt) -> datetime:
+    def lease_end(self, attempt: "Attempt") -> datetime:
         """Return when the attempt's request can no longer arrive at the provider (rule 3)."""
         return attempt.started_at + self.lease
 
-    def replay_from(self, attempt: Attempt) -> datetime:
+    def replay_from(self, attempt: "Attempt") -> datetime:
         """Return when the refresh token may be sent again after an unknown outcome (rule 7)."""
         if self.provider.replay_is_harmless:
             return attempt.started_at
@@ -127,7 +133,7 @@ class Policy:
         life = tokens.expires_at - tokens.issued_at
         return ends_at + min(self.send_within, life / 20)
 
-    def is_in_flight(self, attempt: Attempt, now: datetime) -> bool:
+    def is_in_flight(self, attempt: "Attempt", now: datetime) -> bool:
         """Whether the lease holds (rule 3). A start far ahead means that the clock went back."""
         return self.is_recent(attempt.started_at, now)
 
@@ -145,7 +151,7 @@ class Policy:
         # The longest wait by one clock is a little longer by another: the lease covers that.
         return now < retry_at <= now + self.max_retry_after + self.lease
 
-    def backoff(self, failures: int, attempt: Attempt) -> timedelta:
+    def backoff(self, failures: int, attempt: "Attempt") -> timedelta:
         """Return the wait after so many failures in a row: doubling, capped, with jitter (rule 7).
 
         The jitter comes from the attempt's random id, so that a decision depends on its arguments

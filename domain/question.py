@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-# Enough time for a program to use the token.
-DEFAULT_MIN_TTL = timedelta(seconds=60)
+from domain.serving import DEFAULT_MIN_TTL as DEFAULT_MIN_TTL  # noqa: PLC0414 - of a question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,10 +46,8 @@ from domain.ledger import HistoryEvent, Note
 from domain.policy import Policy
 from domain.provider import GrantType
 from domain.question import DEFAULT_MIN_TTL, Question, RefreshDue, RefreshRequested, TokenRequested
-from domain.tokens import EARLY_REFRESH_DIVISOR, MIN_TTL_DIVISOR, Freshness, Tokens
-
-# A refresh that is in flight is usually over by then.
-USUAL_REFRESH = timedelta(seconds=5)
+from domain.serving import ahead, is_near_end, lasts, refresh_at
+from domain.tokens import MIN_TTL_DIVISOR, Freshness, Tokens
 
 if TYPE_CHECKING:
     # As in `_request`.
@@ -98,13 +96,14 @@ def _answer_without_refresh(
     is_early = _too_early_until(grant, policy, now) is not None
     match question:
         case TokenRequested(min_ttl=min_ttl):
-            lasts = grant.tokens.outlives(min_ttl, now) and not grant.tokens.may_have_expired(now)
             # While the provider refuses a refresh, the rest of the token is better than nothing.
             # A caller that demands more than the default does not want it.
             is_refused = _is_refused(grant, policy, now)
             # Before the provider accepts a refresh, no token lasts longer.
             serves_rest = is_early or (is_refused and min_ttl <= DEFAULT_MIN_TTL)
-            usable = lasts or (serves_rest and grant.tokens.is_access_token_valid(now))
+            usable = lasts(grant.tokens, min_ttl, now) or (
+                serves_rest and grant.tokens.is_access_token_valid(now)
+            )
             if not usable or may_have_ended:
                 return None
             if _is_rejected(grant.tokens, question):
@@ -116,8 +115,8 @@ def _answer_without_refresh(
             is_new = is_new and not grant.tokens.was_clock_ahead(now)
             usable = is_new and grant.tokens.is_access_token_valid(now) and not may_have_ended
             # A token that never expires and cannot be replaced is as good as new.
-            lasts = grant.tokens.expires_at is None and not grant.tokens.is_replaceable
-            return Serve(tokens=grant.tokens) if usable or lasts else None
+            is_final = grant.tokens.expires_at is None and not grant.tokens.is_replaceable
+            return Serve(tokens=grant.tokens) if usable or is_final else None
         case RefreshDue():
             due = due_at(grant)
             is_risky = _is_risky(grant, policy, now)
@@ -148,11 +147,7 @@ def _is_refresh_wanted(grant: Active, question: Question, policy: Policy, now: d
     """Whether to refresh although there is an answer without a refresh (rule 1)."""
     if not isinstance(question, TokenRequested) or _is_risky(grant, policy, now):
         return False
-    if policy.provider.refresh_ends_access_token:
-        return False
-    return grant.tokens.is_access_token_near_end(
-        policy.refresh_early, now
-    ) or grant.tokens.is_refresh_token_near_end(now)
+    return is_near_end(grant.tokens, policy, now)
 
 
 def _is_risky(grant: Active, policy: Policy, now: datetime) -> bool:
@@ -340,40 +335,19 @@ def ask_again_at(
         at = now
     else:
         at = _refresh_at(current, min_ttl, policy, now)
-    return min(at if at > now else now + USUAL_REFRESH, expiry)
+    return ahead(at, expiry, now)
 
 
 def _refresh_at(
     grant: Authorized | AuthorizationRequired, min_ttl: timedelta, policy: Policy, now: datetime
 ) -> datetime:
     """Return when a question may begin a refresh of tokens that expire (rules 1 and 2)."""
-    tokens = grant.tokens
-    ends = [
-        tokens.ends_before(min_ttl, now, divisor=MIN_TTL_DIVISOR),
-        *_early_refreshes_at(grant, policy, now),
-    ]
-    at = min(end for end in ends if end is not None)
-    if (first := policy.refresh_from(tokens, now)) is not None:
-        at = max(at, first)
+    is_early = isinstance(grant, Authorized) and not _is_risky(grant, policy, now)
+    at = refresh_at(grant.tokens, min_ttl, policy, now, refreshes_early=is_early)
     failed = failure_state_of(grant)
     if failed is not None and policy.must_wait(failed.retry_at, now):
         at = max(at, failed.retry_at)
     return at
-
-
-def _early_refreshes_at(
-    grant: Authorized | AuthorizationRequired, policy: Policy, now: datetime
-) -> list[datetime | None]:
-    """Return when tokens are refreshed while they are served (rule 1)."""
-    tokens = grant.tokens
-    is_final = isinstance(grant, AuthorizationRequired) or not tokens.can_refresh(now)
-    is_late = policy.provider.refresh_ends_access_token or _is_risky(grant, policy, now)
-    if is_final or is_late:
-        return []
-    return [
-        tokens.ends_before(policy.refresh_early, now, divisor=EARLY_REFRESH_DIVISOR),
-        tokens.refresh_token_near_end_at(),
-    ]
 
 
 # Rule 2 without a question: why a login is required.

@@ -40,7 +40,6 @@ from functions.routes import (
 from functions.settings.clients import UnknownClientError
 from functions.settings.settings import RemoteSettingsError, Settings, SettingsError
 from functions.wiring import Wiring
-from ports.discovery import DiscoveryError, UnusableIssuerError
 from ports.store import StoreDamagedError, StoreUnavailableError, UnreadableRecordError
 
 _FOR_PROGRAMS = ("/api/", "/.well-known/")
@@ -74,8 +73,12 @@ class Application:
             write_json_lines()
             with trace_request(request_id_of(scope)) as trace, self._track_request() as tasks:
                 try:
-                    response = _add_trace_headers(await self._respond(scope, receive), trace)
-                    await response.send(send, without_body=scope["method"] == "HEAD")
+                    response = await self._respond(scope, receive)
+                    await response.send(
+                        send,
+                        without_body=scope["method"] == "HEAD",
+                        more_headers=_trace_headers(trace),
+                    )
                 finally:
                     # After the response, finish the work that this request started: a function's
                     # instance is frozen at its end.
@@ -184,12 +187,12 @@ class Application:
         return await wiring.limits.count_failure(found, Request.head(scope))
 
 
-def _add_trace_headers(response: Response, trace: Trace) -> Response:
-    headers = [("x-request-id", trace.request_id)]
-    if trace.is_authenticated:
-        # For others, the store's time would reveal which connections and logins exist.
-        headers.append(("server-timing", trace.server_timing()))
-    return replace(response, headers=(*response.headers, *headers))
+def _trace_headers(trace: Trace) -> tuple[tuple[str, str], ...]:
+    id_header = ("x-request-id", trace.request_id)
+    if not trace.is_authenticated:
+        # The store's time would reveal which connections and logins exist.
+        return (id_header,)
+    return id_header, ("server-timing", trace.server_timing())
 
 
 def _parser_of(path: str) -> Parse:
@@ -203,6 +206,9 @@ def _is_for_health(scope: Scope) -> bool:
 
 
 def _problem_of(error: Exception) -> Problem:
+    # Imported here, because most requests have no error.
+    from ports.discovery import DiscoveryError, UnusableIssuerError
+
     match error:
         case ProblemError():
             return error.problem

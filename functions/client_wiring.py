@@ -13,8 +13,6 @@ from functions.refresh.keeper import Keeper
 from functions.refresh.recorder import Recorder
 from functions.settings.client import ClientSettings
 from functions.settings.settings import SettingsError
-from ports.clock import Clock
-from ports.entropy import Entropy
 from ports.network_settings import NetworkSettingsError
 from ports.store import Store
 
@@ -26,26 +24,30 @@ if TYPE_CHECKING:
     from functions.login.logins import Logins
     from functions.refresh.alert_duty import AlertDuty
     from functions.refresh.concurrency_limit import ConcurrencyLimit
+    from functions.refresh.poller import Poller
     from functions.refresh.revocations import Revocations
     from ports.authorization_server import AuthorizationServer
+    from ports.clock import Clock
     from ports.discovery import Discovery
+    from ports.entropy import Entropy
     from ports.rescue import Rescue
 
 
 class SharedParts(NamedTuple):
     """The parts that all clients of a deployment share.
 
-    `alerts` is None without channels. `links`, and `state_keys` for the states of logins, are made
-    at their first use. `to_close` gets what a client opens.
+    `alerts` is None without channels. `poller`, `links`, and `state_keys` for the states of logins,
+    are made at their first use. `to_close` gets what a client opens.
     """
 
     # A tuple, because every cold start makes this class: a dataclass takes five times as long.
 
     store: Store
-    clock: Clock
-    entropy: Entropy
+    clock: "Clock"
+    entropy: "Entropy"
     rescue: "Rescue"
     intents: "ConcurrencyLimit"
+    poller: "Callable[[], Poller]"
     alerts: "Callable[[], AlertDuty | None]"
     links: "Callable[[], LoginLinks]"
     state_keys: Callable[[], Awaitable[Sequence[bytes]]]
@@ -94,6 +96,7 @@ class ClientWiring:
             entropy=shared.entropy,
             policy=self._policy,
             intents=shared.intents,
+            poller=shared.poller,
         )
 
     @cached_property

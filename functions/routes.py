@@ -42,18 +42,22 @@ def find_endpoint(routes: Routes, request: Request) -> Endpoint:
         raise problem(
             "not-found", detail + (_PREFIX_ADVICE if _has_prefix(routes, request) else "")
         )
+    return methods.get(request.method) or _other_method(methods, request.method, path)
+
+
+def _other_method(methods: Mapping[str, Endpoint], method: str, path: str) -> Endpoint:
+    """Return the endpoint of OPTIONS. Raises ProblemError for another method."""
     allow = ("allow", ", ".join(sorted({*methods, "OPTIONS"})))
 
     async def list_methods(_request: Request, _wiring: Wiring) -> Response:
         return Response(status=204, headers=(allow,))
 
-    endpoint = {**methods, "OPTIONS": list_methods}.get(request.method)
-    if endpoint is None:
-        detail = f"{request.method} is not allowed here; the methods are {allow[1]}."
-        if (request.method, path) == ("POST", CALLBACK):
-            detail += _FORM_ADVICE
-        raise problem("method-not-allowed", detail, headers=(allow,))
-    return endpoint
+    if method == "OPTIONS":
+        return list_methods
+    detail = f"{method} is not allowed here; the methods are {allow[1]}."
+    if (method, path) == ("POST", CALLBACK):
+        detail += _FORM_ADVICE
+    raise problem("method-not-allowed", detail, headers=(allow,))
 
 
 def path_of_endpoint(path: str) -> str:

@@ -21,6 +21,8 @@ from functions.settings.clients import ClientError
 from functions.settings.settings import Settings, SettingsError, missing_library
 from functions.settings.store import (
     DynamoDbSettings,
+    PostgresSettings,
+    RedisSettings,
     SqliteSettings,
     StoreSettings,
     UpstashSettings,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from functions.access.sessions import Sessions
     from functions.alert_wiring import AlertWiring
     from functions.login.links import LoginLinks, LoginOffer
+    from functions.refresh.poller import Poller
     from functions.refresh.sweep import Sweep
     from functions.settings.callers import CallerEntry
     from ports.export import Export
@@ -71,6 +74,7 @@ class Wiring:
             entropy=self.entropy,
             rescue=self.rescue,
             intents=intent_limit(),
+            poller=lambda: self._poller,
             alerts=lambda: self.alerting.duty,
             links=lambda: self.links,
             state_keys=lambda: self._signing.of("states"),
@@ -216,6 +220,12 @@ class Wiring:
             await client.finish()
 
     @cached_property
+    def _poller(self) -> "Poller":
+        from functions.refresh import poller
+
+        return poller.Poller(self.store)
+
+    @cached_property
     def sweep(self) -> "Sweep":
         """Refreshes due connections."""
         from functions.refresh import sweep
@@ -226,6 +236,8 @@ class Wiring:
             revocations_of=lambda connection: self.client_of(connection).revocations,
             store=self.store,
             clock=self.clock,
+            entropy=self.entropy,
+            client_of=self.settings.clients.name_for,
             alerts_are_on=are_on,
             unchecked=self.alerting.unchecked_connections if are_on else None,
             on_end=self.alerting.record_sweep,
@@ -289,6 +301,15 @@ def store_of(settings: StoreSettings, records: SealedRecords) -> Store:
                 raise SettingsError([missing_library("DYNAMODB_TABLE", error)]) from error
 
             return DynamoDbStore(DynamoDbTable(table, region_name=region), records)
+        case PostgresSettings(url=url, variable=variable):
+            try:
+                from adapters.postgres_address import PostgresAddress
+                from adapters.postgres_pool import PostgresPool
+                from adapters.store_postgres import PostgresStore
+            except ModuleNotFoundError as error:
+                raise SettingsError([_missing_psycopg(variable, error)]) from error
+
+            return PostgresStore(PostgresPool(PostgresAddress.of(url, variable)), records)
         case SqliteSettings(path=path):
             from adapters.store_sqlite import SqliteStore
 
@@ -297,5 +318,33 @@ def store_of(settings: StoreSettings, records: SealedRecords) -> Store:
             from adapters.store_upstash import UpstashStore
 
             return UpstashStore(url, token, records)
+        case RedisSettings(url=url):
+            try:
+                from adapters.store_redis import RedisStore
+            except ModuleNotFoundError as error:
+                text = missing_library("REDIS_URL", error, lock="redis")
+                raise SettingsError([text]) from error
+
+            return RedisStore(url, records)
         case _:
             assert_never(settings)
+
+
+async def migrate_store(settings: StoreSettings) -> tuple[int, int] | None:
+    """Create or migrate the tables. Return the versions before and after; 0 is none.
+
+    None if the store needs no migration.
+
+    Raises SettingsError if a library is missing, StoreUnavailableError.
+    """
+    if not isinstance(settings, PostgresSettings):
+        return None
+    try:
+        from adapters.postgres_setup import migrate_database
+    except ModuleNotFoundError as error:
+        raise SettingsError([_missing_psycopg(settings.variable, error)]) from error
+    return await migrate_database(settings.url, settings.variable)
+
+
+def _missing_psycopg(variable: str, error: ModuleNotFoundError) -> str:
+    return missing_library(variable, error, lock="postgres")

@@ -1,6 +1,7 @@
 """Facts about a store's setup, for the doctor. This module makes no judgement of them."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeAlias
 
 
@@ -37,6 +38,26 @@ class RedisFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RedisServerFacts:
+    """The setup of a Redis by TCP.
+
+    `eviction_policy`: as in `RedisFacts`.
+    `has_append_only_file`: whether it writes each change to its disk (`appendonly`).
+    `has_snapshots`: whether it saves snapshots from time to time (`save`).
+    `is_replica`: whether it is a replica, which refuses writes.
+    `replicas`: the address and the lag of each of its replicas; None for one that is not in step.
+    `is_encrypted`: whether the connection has TLS, or stays on this machine.
+    """
+
+    eviction_policy: str | UnreadFact
+    has_append_only_file: bool | UnreadFact
+    has_snapshots: bool | UnreadFact
+    is_replica: bool | UnreadFact
+    replicas: tuple[tuple[str, timedelta | None], ...] | UnreadFact
+    is_encrypted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DynamoDbFacts:
     """The table's setup.
 
@@ -52,4 +73,25 @@ class DynamoDbFacts:
     has_point_in_time_recovery: bool | UnreadFact
 
 
-StoreFacts: TypeAlias = DynamoDbFacts | RedisFacts | SqliteFacts
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresFacts:
+    """The state of the server and the tables.
+
+    `version`: that of the tables; 0 without tables. `known_version`: that of this software.
+    `is_read_only`: whether it is a replica, or refuses writes otherwise.
+    `synchronous_commit`, `fsync`, `isolation`: the settings of new connections.
+    `has_pooler`: whether a pooler such as pgbouncer is in between.
+    """
+
+    version: int
+    known_version: int
+    is_read_only: bool
+    synchronous_commit: str
+    fsync: str
+    isolation: str
+    is_encrypted: bool
+    host: str
+    has_pooler: bool
+
+
+StoreFacts: TypeAlias = DynamoDbFacts | PostgresFacts | RedisFacts | RedisServerFacts | SqliteFacts

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from domain.grant import Grant, due_at
-from domain.ledger import Ledger, RefreshCounts
+from domain.ledger import Ledger, RefreshCounts, RefreshTimes
 
 if TYPE_CHECKING:
-    # Type-only imports: the success path needs no login, and most records have no alerts.
+    # Type-only imports: a fresh token needs no login and one state. Most records have no alerts.
     from domain.alert_book import AlertBook
     from domain.authorization import PendingLogin
+    from domain.grant import Grant
 
 LONGEST_WINDOW = timedelta(hours=24)
 """The upper limit of a count's window. Counts are kept for about as long."""
@@ -27,20 +27,24 @@ class Record:
     `ledger`: the grant's history.
     `alerts`: what people should hear of it; None if there is nothing, and without channels.
     `refreshes`: how many refreshes ended, since an earlier version last wrote the record.
+    `refresh_times`: how long the last ones took.
     `is_sealed_by_older_key`: whether an older key of the ring encrypted the stored text.
     """
 
-    grant: Grant
+    grant: "Grant"
     etag: str | None
     ledger: Ledger
     alerts: "AlertBook | None" = None
     refreshes: RefreshCounts = field(default_factory=dict, hash=False)
+    refresh_times: RefreshTimes = ()
     is_sealed_by_older_key: bool = field(default=False, compare=False)
 
     @property
     def due_at(self) -> datetime | None:
         """When the sweep should process the record; None for never."""
         if self.alerts is None:
+            from domain.grant import due_at  # noqa: PLC0415 - a fresh token is not due
+
             return due_at(self.grant)
         from domain.alert_book import record_due_at  # noqa: PLC0415 - most records have no alerts
 
@@ -81,6 +85,13 @@ class UnreadableRecordError(Exception):
         self.is_damaged = is_damaged
 
 
+class Due(NamedTuple):
+    """A connection and when it is due, in seconds since the epoch; ordered by both."""
+
+    at: float
+    connection: str
+
+
 class RecordPage(NamedTuple):
     """Records by connection, in the order of the names; an error for one that cannot be read.
 
@@ -113,15 +124,16 @@ class Store(Protocol):
         """
         ...
 
-    async def due(self, before: datetime, *, limit: int) -> list[str]:
-        """Return the connections that are due (`Record.due_at`), longest overdue first.
+    async def due(self, after: Due | None, before: datetime | None, *, limit: int) -> list[Due]:
+        """Return the connections that come after `after` and are due until `before`.
 
-        Raises StoreUnavailableError.
-        """
-        ...
+        They are ordered by date (`Record.due_at`), then by name, as code points. `after`: the last
+        one of the page before, or any other; None for the first page. `before`: None for no limit.
+        `limit`: the most that are returned. Fewer are returned only if there are no more.
 
-    async def due_later(self, after: datetime, *, limit: int) -> list[str]:
-        """Return the connections that are due after that time, earliest first.
+        A record whose date changes during a walk may be missing or appear twice. A page is one
+        round trip, except on DynamoDB, where the first page of a walk is a query of each part of
+        the index. A change of the last second may be missing there.
 
         Raises StoreUnavailableError.
         """
@@ -156,7 +168,7 @@ class Store(Protocol):
         ...
 
     async def complete_listing(self) -> None:
-        """Enter the records that an earlier version wrote into the listing, once per store.
+        """Enter the records that an earlier version wrote into the indexes of this one, once.
 
         Can be interrupted and repeated. The sweep calls it.
 

@@ -8,6 +8,9 @@ _LIMITS = (
     ("adapters.aws_client", "_CONNECT_LIMIT"),
     ("adapters.aws_client", "_READ_LIMIT"),
     ("adapters.dynamodb_table", "_LIMIT"),
+    ("adapters.redis_client", "_CONNECT_LIMIT"),
+    ("adapters.redis_client", "_LIMIT"),
+    ("adapters.postgres_pool", "LIMIT"),
     ("adapters.store_upstash", "_CONNECT_LIMIT"),
     ("adapters.store_upstash", "_LIMIT"),
 )

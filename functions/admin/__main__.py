@@ -10,6 +10,7 @@ from functions.admin import (
     alerts,
     hand_over,
     keys,
+    migrate,
     page_link,
     recover,
     reseal,
@@ -33,6 +34,7 @@ COMMANDS: Mapping[str, Command | LocalCommand] = {
     "import": take_over.COMMAND,
     "take-back": take_back.COMMAND,
     "adopt": adopt.COMMAND,
+    "migrate": migrate.COMMAND,
     "alerts": alerts.COMMAND,
     "doctor": doctor.COMMAND,
 }

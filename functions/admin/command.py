@@ -17,8 +17,11 @@ from typing import TypeVar, assert_never
 
 from domain.connection import is_connection
 from functions.alerts.deployment import DEPLOYMENT
+from functions.refresh.sweep_walk import SWEEP
 from functions.settings.store import (
     DynamoDbSettings,
+    PostgresSettings,
+    RedisSettings,
     SqliteSettings,
     StoreSettings,
     UpstashSettings,
@@ -77,12 +80,12 @@ async def map_concurrently(
 
 
 async def stored_connections(wiring: Wiring) -> AsyncIterator[str]:
-    """Yield each name that has a record, without the deployment's own.
+    """Yield each name that has a record, without the deployment's own ones.
 
     Raises StoreUnavailableError.
     """
     async for name in wiring.store.connections():
-        if name != DEPLOYMENT:
+        if name not in {DEPLOYMENT, SWEEP}:
             yield name
 
 
@@ -113,10 +116,19 @@ def describe_store(store: StoreSettings) -> str:
             return f"{printable(str(path.absolute()))} (SQLITE_PATH)"
         case DynamoDbSettings(table=table):
             return f"the DynamoDB table {table}"
+        case RedisSettings(place=place):
+            return f"the database at {place} (REDIS_URL)"
+        case PostgresSettings(url=url, variable=variable):
+            return f"the Postgres database {location_of(url)} ({variable})"
         case UpstashSettings(url=url):
             return f"the database at {url}"
         case _:
             assert_never(store)
+
+
+def location_of(url: str) -> str:
+    """Return a database's URL without its user, password and parameters."""
+    return printable(url.partition("://")[2].partition("?")[0].rpartition("@")[2])
 
 
 def printable(text: str) -> str:

@@ -44,8 +44,8 @@ LastDeliveries: TypeAlias = Mapping[str, LastDelivery]
 class DeploymentStatus:
     """The content of the record. None and empty if nothing is known.
 
-    `sweep_outcome` is `DONE`, `FAILED` if a connection failed, or `INCOMPLETE` if time ran out, of
-    `domain.ledger`. `alerts_owed` counts alerts of the deployment itself.
+    `sweep_outcome` is `DONE`, `FAILED` if a connection failed, or `INCOMPLETE` if some were left,
+    of `domain.ledger`. `alerts_owed` counts alerts of the deployment itself.
     """
 
     sweep_ended_at: datetime | None = None

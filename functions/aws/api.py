@@ -10,7 +10,6 @@ from typing import Any
 from mangum import Mangum
 
 from functions.application import Application
-from functions.asgi import ALL_ROUTES
 from functions.aws.events import (
     Event,
     UnknownEventError,
@@ -19,6 +18,7 @@ from functions.aws.events import (
     without_sender_parts,
 )
 from functions.aws.load_balancer import LoadBalancer
+from functions.aws.routes import TokenFirst
 from functions.aws.settings import InstanceSettings
 from functions.http.messages import Receive, Scope, Send
 from functions.http.problems import problem
@@ -37,7 +37,7 @@ class HttpHandler:
 
     def __init__(self, settings: InstanceSettings) -> None:
         self._settings = settings
-        self._application = Application(ALL_ROUTES, settings.current)
+        self._application = Application(TokenFirst(), settings.current)
         # Mangum runs every call on the thread's loop, so that connections stay open. Without
         # a loop, it gets one in a way that Python 3.12 deprecates.
         self._loop = asyncio.new_event_loop()

@@ -18,8 +18,8 @@ from domain.commands import (
 )
 from domain.grant import Cause, Failure
 from domain.tokens import Tokens
+from functions.http.instants import rfc3339
 from functions.http.problems import ProblemError, problem
-from functions.refresh.status import rfc3339
 
 if TYPE_CHECKING:
     # Type-only import: the success path builds no login link.

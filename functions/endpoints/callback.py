@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
 from domain.authorization import AuthorizationResponse
 from domain.extra import Extra, pick_members
@@ -147,7 +146,7 @@ def _success_for_programs(
 
 def _with_headers(error: ProblemError, headers: tuple[tuple[str, str], ...]) -> ProblemError:
     found = error.problem
-    return ProblemError(replace(found, headers=(*found.headers, *headers)))
+    return ProblemError(found._replace(headers=(*found.headers, *headers)))
 
 
 # No HEAD: it would use up the code and return nothing.

@@ -7,24 +7,22 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING
 
-from domain.grant import Grant
-from domain.question import DEFAULT_MIN_TTL
-from domain.questions import missing_authorization
+from domain.serving import DEFAULT_MIN_TTL, Serve
 from domain.tokens import Tokens
 from functions.access.gate import Caller, require_api_key
-from functions.endpoints.answers import require_tokens
+from functions.http.instants import rfc3339
 from functions.http.messages import Request, Response
 from functions.http.problems import problem
-from functions.refresh.keeper import Keeper
-from functions.refresh.status import rfc3339
+from functions.refresh.keeper import Keeper, QuestionResult
 from functions.routes import TOKEN, Routes
 from functions.wiring import Wiring
 
 if TYPE_CHECKING:
-    # Type-only import: the success path builds no login link.
+    # Type-only imports: the success path builds no login link, and knows one state only.
+    from domain.grant import Grant
     from functions.login.links import LoginOffer
 
-_NUMBER = re.compile(r"[0-9]{1,9}")
+_NUMBER = r"[0-9]{1,9}"
 
 
 async def token(request: Request, wiring: Wiring) -> Response:
@@ -37,14 +35,25 @@ async def token(request: Request, wiring: Wiring) -> Response:
     keeper = wiring.client_of(caller.connection).keeper
     result = await keeper.ask(caller.connection, min_ttl=min_ttl, refused=refused)
     now = wiring.clock.now()
-    offer = _offer(wiring, caller, keeper, result.after)
-    tokens = await require_tokens(result.answer, now, offer=offer)
+    tokens = await _tokens(result, now, _offer(wiring, caller, keeper, result.after))
     if request.prefers_text():
         from functions.http.plain_text import text_response
 
         return text_response(200, tokens.access_token)
     again_at = keeper.ask_again_at(result.after, min_ttl=min_ttl, now=now)
     return Response.json(200, _token_members(tokens, again_at, now))
+
+
+async def _tokens(
+    result: QuestionResult, now: datetime, offer: "Callable[[int | None], Awaitable[LoginOffer]]"
+) -> Tokens:
+    """Return the tokens of an answer. Raises ProblemError."""
+    if isinstance(result.answer, Serve):
+        return result.answer.tokens
+    # Imported here, because most requests get a token.
+    from functions.endpoints.answers import require_tokens
+
+    return await require_tokens(result.answer, now, offer=offer)
 
 
 def min_ttl_of(request: Request) -> timedelta:
@@ -62,17 +71,19 @@ def _number(request: Request, name: str, advice: str) -> int | None:
     text = request.parameters.get(name)
     if text is None:
         return None
-    if not _NUMBER.fullmatch(text):
+    if not re.fullmatch(_NUMBER, text):
         raise problem("invalid-request", f"Invalid {name}. {advice}")
     return int(text)
 
 
 def _offer(
-    wiring: Wiring, caller: Caller, keeper: Keeper, grant: Grant
+    wiring: Wiring, caller: Caller, keeper: Keeper, grant: "Grant"
 ) -> "Callable[[int | None], Awaitable[LoginOffer]]":
     """Return what makes the ways to log in; a login link only if it would work."""
 
     async def offer(read: int | None) -> "LoginOffer":
+        from domain.questions import missing_authorization
+
         found = await wiring.offer_login(caller, read)
         # A refused token that never expires, without a refresh token: to the rules, it works.
         works = missing_authorization(grant, wiring.clock.now(), keeper.grant_type) is None

@@ -7,7 +7,7 @@ They replace a framework, whose import would dominate a cold start
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Self, TypeAlias
@@ -35,12 +35,15 @@ _FIRST_PAGE = frozenset({"", "/"})
 # must not cost a callback its code.
 _SAFE = frozenset({"GET", "HEAD"})
 _FORM = b"application/x-www-form-urlencoded"
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_IN_LINES = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), indent=2)
 
 
 Parse: TypeAlias = Callable[[bytes], Mapping[str, str]]
+Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Request:
     """One HTTP request; its repr has no secrets. `client` is the client's address, if known.
 
@@ -52,7 +55,7 @@ class Request:
     client: str = ""
     parameters: Mapping[str, str] = field(repr=False)
     query: bytes = field(repr=False, default=b"")
-    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False, default=())
+    headers: Headers = field(repr=False, default=())
     body: bytes = field(repr=False, default=b"")
 
     @classmethod
@@ -74,25 +77,28 @@ class Request:
         if len(query) > MAX_QUERY_BYTES:
             detail = f"The query exceeds {MAX_QUERY_BYTES} bytes. Shorten it."
             raise MalformedRequestError(detail, status=414)
-        head = cls.head(scope)
-        _check_headers(head.headers)
-        return replace(
-            head,
+        method, path, headers = scope["method"], path_of(scope), _headers_of(scope)
+        _check_headers(headers)
+        parameters = parser_of(path)(query)
+        return cls(
+            method=method,
+            path=path,
+            client=_client_of(scope),
+            headers=headers,
             query=query,
-            parameters=parser_of(head.path)(query),
-            body=await _read_body(receive, max_body_bytes, may_end_early=head.method in _SAFE),
+            parameters=parameters,
+            body=await _read_body(receive, max_body_bytes, may_end_early=method in _SAFE),
         )
 
     @classmethod
     def head(cls, scope: Scope) -> Self:
         """Read a request without its parameters and body, which cannot fail."""
-        host, *_ = scope.get("client") or ("",)
         return cls(
             method=scope["method"],
             path=path_of(scope),
-            client=host or "",
+            client=_client_of(scope),
             parameters={},
-            headers=tuple((bytes(name).lower(), bytes(value)) for name, value in scope["headers"]),
+            headers=_headers_of(scope),
         )
 
     def header_values(self, name: bytes) -> list[bytes]:
@@ -139,7 +145,16 @@ def path_of(scope: Scope) -> str:
     return next(found, path)
 
 
-def _check_headers(headers: tuple[tuple[bytes, bytes], ...]) -> None:
+def _client_of(scope: Scope) -> str:
+    host, *_ = scope.get("client") or ("",)
+    return host or ""
+
+
+def _headers_of(scope: Scope) -> Headers:
+    return tuple([(bytes(name).lower(), bytes(value)) for name, value in scope["headers"]])
+
+
+def _check_headers(headers: Headers) -> None:
     if len(headers) > MAX_HEADERS:
         detail = f"The request has more than {MAX_HEADERS} headers. Send fewer."
         raise MalformedRequestError(detail, status=431)
@@ -174,7 +189,7 @@ async def _read_chunks(receive: Receive, max_bytes: int, *, may_end_early: bool)
             return body
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Response:
     """One HTTP response."""
 
@@ -194,9 +209,7 @@ class Response:
         in_lines: bool = False,
     ) -> Self:
         """Make a JSON response; `in_lines` gives each member a line of its own."""
-        layout = 2 if in_lines else None
-        text = json.dumps(members, ensure_ascii=False, separators=(",", ":"), indent=layout)
-        body = (text + "\n" if in_lines else text).encode()
+        body = (_IN_LINES.encode(members) + "\n" if in_lines else _JSON.encode(members)).encode()
         return cls(status=status, content_type=content_type, body=body, headers=headers)
 
     @classmethod
@@ -210,8 +223,14 @@ class Response:
             headers=(("location", url), policy, *headers),
         )
 
-    async def send(self, send: Send, *, without_body: bool = False) -> None:
-        """Send the response; `without_body` is for HEAD."""
+    async def send(
+        self,
+        send: Send,
+        *,
+        without_body: bool = False,
+        more_headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        """Send the response, with `more_headers`; `without_body` is for HEAD."""
         content = (
             ("content-type", self.content_type),
             ("content-length", str(len(self.body))),
@@ -222,6 +241,7 @@ class Response:
             ("cache-control", "no-store"),
             ("x-content-type-options", "nosniff"),
             *self.headers,
+            *more_headers,
         )
         await send(
             {

@@ -5,7 +5,6 @@ browser, who has none.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import assert_never
 
 from domain.error_meanings import classify, is_wrong_endpoint, quote_of
@@ -51,8 +50,7 @@ def with_quotation(failed: ProblemError, quote: str) -> ProblemError:
     found = failed.problem
     quotation = f" The callback has the error “{quote}”; nothing shows that the provider sent it."
     return ProblemError(
-        replace(
-            found,
+        found._replace(
             detail=found.detail + quotation,
             on_page=found.on_page and found.on_page + quotation,
             logged=f"a callback that belongs to no login ({found.name}) has the error: {quote}",

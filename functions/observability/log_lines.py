@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from functions.observability.tracing import current
 
-_OUR_LOGGERS = ("adapters", "functions")
+_OUR_LOGGERS = (logging.getLogger("adapters"), logging.getLogger("functions"))
 # The runtimes of AWS Lambda and Vercel, whose handlers write plain text.
 _PLATFORMS = frozenset({"awslambdaric", "vercel_runtime"})
 # The prefix of every message about a connection.
@@ -71,8 +71,7 @@ def write_json_lines() -> None:
     """Let our loggers write JSON, unless the process configures logging itself."""
     if not all(map(_is_platform_handler, logging.getLogger().handlers)):
         return
-    for name in _OUR_LOGGERS:
-        logger = logging.getLogger(name)
+    for logger in _OUR_LOGGERS:
         if not logger.handlers:
             _add_handler(logger)
 

@@ -22,7 +22,7 @@ _ID_HEADERS = (b"x-vercel-id", b"x-amzn-trace-id", b"x-request-id")
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:;=@-]{0,127}")
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Trace:
     """One request, its authentication and its round trips.
 

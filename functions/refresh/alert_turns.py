@@ -11,6 +11,8 @@ from ports.clock import Clock
 from ports.store import StoreUnavailableError, UnreadableRecordError
 
 MAX_CONCURRENCY = 8
+# Turns are faster than refreshes, except where a channel is away. Then time runs out before that.
+MAX_WAITING = 1000
 
 _log = logging.getLogger(__name__)
 
@@ -29,11 +31,14 @@ class AlertTurns:
         self._clock = clock
         self._end = end
         self._turns = asyncio.Semaphore(MAX_CONCURRENCY)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def add(self, connection: str) -> None:
-        """Give a connection a turn."""
-        self._tasks.append(asyncio.create_task(self._take(connection)))
+        """Give a connection a turn, unless too many wait for one."""
+        if len(self._tasks) < MAX_WAITING:
+            task = asyncio.create_task(self._take(connection))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def finish(self) -> None:
         """Wait for all turns."""

@@ -7,47 +7,35 @@ the intent before a request is sent, and the response before callers get it.
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from domain.commands import (
-    Answer,
-    Command,
-    NothingDue,
-    SendTokenRequest,
-    Serve,
-    Wait,
-)
-from domain.decide import decide
-from domain.grant import Grant, tokens_of
 from domain.policy import SEND_WITHIN, Policy
 from domain.provider import GrantType
-from domain.question import Question, RefreshDue, RefreshRequested, TokenRequested
-from domain.questions import ask_again_at
+from domain.serving import is_settled, next_question_at, serve_fresh
 from functions.observability.tracing import waiting_for
 from functions.refresh.concurrency_limit import ConcurrencyLimit
 from functions.refresh.recorder import Recorder, UnstoredError
 from functions.refresh.shared_tasks import SharedTasks
-from ports.clock import Clock
-from ports.entropy import Entropy
-from ports.store import ConflictError, Record, StoreUnavailableError
+from ports.store import ConflictError, Record
 
 if TYPE_CHECKING:
-    # Imported where a request is sent.
+    # Imported where a fresh token is not enough, and where a request is sent.
+    from domain.commands import Answer, Command, SendTokenRequest
+    from domain.grant import Grant
+    from domain.question import Question
     from domain.token_endpoint import Outcome
+    from functions.refresh.poller import Poller
     from ports.authorization_server import AuthorizationServer
+    from ports.clock import Clock
+    from ports.entropy import Entropy
 
 # Most HTTP clients time out after 30 seconds; they get a Retry-After before that.
 PATIENCE = timedelta(seconds=20)
 # The most intents that an instance stores at once; fewer if the store is slow. In the store's own
 # queue they would miss the time in which they may be sent, and delay reads of tokens.
 MAX_CONCURRENT_INTENTS = 20
-# The first pause while another instance refreshes: a fast provider's response time.
-FIRST_POLL = timedelta(seconds=0.1)
-POLL_GROWTH = 1.5
-SLOWEST_POLL = timedelta(seconds=1)
 
 # An attempt of this instance; its result is the stored record.
 _Attempt: TypeAlias = asyncio.Task[Record]
@@ -57,17 +45,24 @@ _IntentResult: TypeAlias = tuple[Record, _Attempt | None]
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuestionResult:
-    """An answer, with the grant before the question and after it."""
+class QuestionResult(NamedTuple):
+    """An answer, with the grant before the question and after it.
 
-    answer: Answer
-    before: Grant
-    after: Grant
+    `record`: the one with the grant after it; None if it was not read.
+    """
+
+    # A tuple, because every cold start makes this class: a dataclass takes five times as long.
+
+    answer: "Answer"
+    before: "Grant"
+    after: "Grant"
+    record: Record | None = None
 
     @property
     def is_refreshed(self) -> bool:
         """Whether the tokens were replaced meanwhile, by any instance."""
+        from domain.grant import tokens_of
+
         return tokens_of(self.before) != tokens_of(self.after)
 
 
@@ -85,14 +80,16 @@ class Keeper:
         *,
         recorder: Recorder,
         server: "Callable[[], AuthorizationServer]",
-        clock: Clock,
-        entropy: Entropy,
+        clock: "Clock",
+        entropy: "Entropy",
         policy: Policy,
         intents: ConcurrencyLimit,
+        poller: "Callable[[], Poller]",
     ) -> None:
         """`server` is called for each request to the provider, so that its import is late.
 
-        `intents` limits the writes of intents, for all keepers of an instance.
+        `intents` limits the writes of intents, and `poller` looks for the ends of attempts of
+        others, for all keepers of an instance. `poller` is called at the first such attempt.
         """
         self._recorder = recorder
         self._server = server
@@ -103,7 +100,7 @@ class Keeper:
         self._intents: SharedTasks[_IntentResult] = SharedTasks(must_end=True)
         self._intent_limit = intents
         self._attempts: SharedTasks[Record] = SharedTasks(must_end=True)
-        self._polls: SharedTasks[Record] = SharedTasks()
+        self._poller = poller
 
     @property
     def grant_type(self) -> GrantType:
@@ -112,7 +109,7 @@ class Keeper:
 
     async def token(
         self, connection: str, *, min_ttl: timedelta, refused: int | None = None
-    ) -> Answer:
+    ) -> "Answer":
         """Return an access token, or why there is none; see `ask`.
 
         Raises StoreUnavailableError, UnreadableRecordError.
@@ -130,13 +127,24 @@ class Keeper:
 
         Raises StoreUnavailableError, UnreadableRecordError.
         """
+        record = await self.load(connection)
+        fresh = serve_fresh(record.grant, min_ttl, refused, self._policy, self._clock.now())
+        if fresh is not None:
+            return QuestionResult(answer=fresh, before=record.grant, after=record.grant)
+        # Imported here, as all modules of a refresh, because most tokens are fresh.
+        from domain.question import TokenRequested
+
         question = TokenRequested(
             attempt_id=self._entropy.token(), min_ttl=min_ttl, refused=refused
         )
-        return await self._answer(connection, question)
+        return await self._answer(connection, record, question)
 
-    def ask_again_at(self, grant: Grant, *, min_ttl: timedelta, now: datetime) -> datetime | None:
+    def ask_again_at(self, grant: "Grant", *, min_ttl: timedelta, now: datetime) -> datetime | None:
         """Return when a caller that got this grant's token should ask again; None for never."""
+        if is_settled(grant):
+            return next_question_at(grant.tokens, min_ttl, self._policy, now)
+        from domain.questions import ask_again_at
+
         return ask_again_at(grant, min_ttl, self._policy, now)
 
     async def refresh(self, connection: str) -> QuestionResult:
@@ -144,8 +152,10 @@ class Keeper:
 
         Raises StoreUnavailableError, UnreadableRecordError.
         """
+        from domain.question import RefreshRequested
+
         question = RefreshRequested(attempt_id=self._entropy.token(), asked_at=self._clock.now())
-        return await self._answer(connection, question)
+        return await self._answer(connection, await self.load(connection), question)
 
     async def prove(self, connection: str, adopted: str) -> QuestionResult:
         """Refresh the tokens that were adopted with this fingerprint, unless one succeeded.
@@ -154,17 +164,38 @@ class Keeper:
 
         Raises StoreUnavailableError, UnreadableRecordError.
         """
+        from domain.question import RefreshRequested
+
         question = RefreshRequested(
             attempt_id=self._entropy.token(), asked_at=self._clock.now(), adopted=adopted
         )
-        return await self._answer(connection, question)
+        return await self._answer(connection, await self.load(connection), question)
 
     async def refresh_if_due(self, connection: str) -> QuestionResult:
         """Refresh a grant that is due for the sweep; `NothingDue` if it is not due.
 
         Raises StoreUnavailableError, UnreadableRecordError.
         """
-        return await self._answer(connection, RefreshDue(attempt_id=self._entropy.token()))
+        from domain.question import RefreshDue
+
+        question = RefreshDue(attempt_id=self._entropy.token())
+        return await self._answer(connection, await self.load(connection), question)
+
+    def is_due(self, grant: "Grant") -> bool:
+        """Whether the sweep has something to do for a grant. No date in the store counts."""
+        from domain.commands import NothingDue
+        from domain.decide import decide
+        from domain.grant import Revoking
+        from domain.question import RefreshDue
+
+        if isinstance(grant, Revoking):
+            return True
+        question, now = RefreshDue(attempt_id=""), self._clock.now()
+        return not isinstance(decide(grant, question, self._policy, now).command, NothingDue)
+
+    def is_settled(self, record: Record) -> bool:
+        """Whether `settle_alerts` would change nothing. Raises SettingsError."""
+        return self._recorder.is_settled(record)
 
     async def settle_alerts(self, connection: str) -> None:
         """Store what time alone has changed for people, and deliver what is owed.
@@ -186,15 +217,18 @@ class Keeper:
         await self._attempts.finish()
         await self._recorder.finish()
 
-    async def _answer(self, connection: str, question: Question) -> QuestionResult:
-        record = await self.load(connection)
+    async def _answer(
+        self, connection: str, record: Record, question: "Question"
+    ) -> QuestionResult:
         answer, after = await self._execute(connection, record, question)
-        return QuestionResult(answer=answer, before=record.grant, after=after.grant)
+        return QuestionResult(answer=answer, before=record.grant, after=after.grant, record=after)
 
     async def _execute(
-        self, connection: str, record: Record, question: Question
-    ) -> tuple[Answer, Record]:
+        self, connection: str, record: Record, question: "Question"
+    ) -> "tuple[Answer, Record]":
         """Execute the rules' commands up to an answer; return it with its record."""
+        from domain.commands import NothingDue, SendTokenRequest, Wait
+
         give_up_at = self._clock.now() + PATIENCE
         attempt: _Attempt | None = None
         while True:
@@ -224,12 +258,15 @@ class Keeper:
                     return answer, record
 
     def _decide(
-        self, connection: str, record: Record, question: Question, *, is_late: bool
-    ) -> Command:
+        self, connection: str, record: Record, question: "Question", *, is_late: bool
+    ) -> "Command":
         """Return the command.
 
         If this instance may not start an attempt, return the command for an attempt in flight.
         """
+        from domain.commands import SendTokenRequest, Serve
+        from domain.decide import decide
+
         now = self._clock.now()
         decision = decide(record.grant, question, self._policy, now)
         if not isinstance(decision.command, SendTokenRequest):
@@ -247,7 +284,7 @@ class Keeper:
         return decision.command
 
     async def _start_attempt(
-        self, connection: str, record: Record, question: Question, until: datetime
+        self, connection: str, record: Record, question: "Question", until: datetime
     ) -> _IntentResult | None:
         """Store the intent and start its attempt; None if it gets no turn in time."""
         task = self._start_intent(connection, record, question)
@@ -257,16 +294,19 @@ class Keeper:
         return task.result() if done else None
 
     def _start_intent(
-        self, connection: str, record: Record, question: Question
+        self, connection: str, record: Record, question: "Question"
     ) -> asyncio.Task[_IntentResult]:
         return self._intents.start(
             connection, lambda: self._store_intent(connection, record, question)
         )
 
     async def _store_intent(
-        self, connection: str, record: Record, question: Question
+        self, connection: str, record: Record, question: "Question"
     ) -> _IntentResult:
         """Store the intent, unless another instance was first or it became needless."""
+        from domain.commands import SendTokenRequest
+        from domain.decide import decide
+
         async with self._intent_limit.turn():
             # Decide again: the intent's time starts now.
             now = self._clock.now()
@@ -284,7 +324,9 @@ class Keeper:
         )
         return stored, attempt
 
-    async def _attempt(self, connection: str, record: Record, command: SendTokenRequest) -> Record:
+    async def _attempt(
+        self, connection: str, record: Record, command: "SendTokenRequest"
+    ) -> Record:
         from domain.events import AttemptEnded
         from domain.token_endpoint import TokenResponse
 
@@ -301,7 +343,7 @@ class Keeper:
         self._log_outcome(connection, outcome, after.grant)
         return after
 
-    def _log_outcome(self, connection: str, outcome: "Outcome", after: Grant) -> None:
+    def _log_outcome(self, connection: str, outcome: "Outcome", after: "Grant") -> None:
         from functions.refresh.failure_texts import failure_text
 
         provider, now = self._policy.provider, self._clock.now()
@@ -310,7 +352,7 @@ class Keeper:
         else:
             _log.warning("connection %s: refresh failed: %s", connection, failed)
 
-    async def _send(self, command: SendTokenRequest) -> "Outcome":
+    async def _send(self, command: "SendTokenRequest") -> "Outcome":
         from domain.token_endpoint import Delivery, NoAnswer
 
         if self._clock.now() > command.send_by:
@@ -338,20 +380,8 @@ class Keeper:
         left = min(until - self._clock.now(), PATIENCE)
         if left <= timedelta(0):
             return None
-        task = attempt or self._polls.start(
-            connection, lambda: self._poll(connection, record, left)
+        task = attempt or self._poller().start(
+            connection, record, self._recorder, now=self._clock.now(), patience=left
         )
         done, _ = await asyncio.wait({task}, timeout=left.total_seconds())
         return task.result() if done else None
-
-    async def _poll(self, connection: str, record: Record, patience: timedelta) -> Record:
-        loop, pause = asyncio.get_running_loop(), FIRST_POLL
-        give_up_at = loop.time() + patience.total_seconds()
-        while (left := timedelta(seconds=give_up_at - loop.time())) > timedelta(0):
-            await asyncio.sleep(min(pause, left).total_seconds())
-            pause = min(pause * POLL_GROWTH, SLOWEST_POLL)
-            with suppress(StoreUnavailableError):
-                current = await self.load(connection)
-                if current.etag != record.etag:
-                    return current
-        return record

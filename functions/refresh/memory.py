@@ -10,7 +10,6 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from domain.grant import tokens_of
 from ports.store import Record
 
 # Some kilobytes each.
@@ -85,6 +84,8 @@ class Memory:
         newest = self._newest.get(connection)
         if newest is None or record.etag is None:
             return newest
+        if record.etag == newest.etag:
+            return None
         there, known = _version_of(record.etag), _version_of(newest.etag)
         if there is None or known is None:
             return None
@@ -101,6 +102,8 @@ def _generations_ahead(known: Record, there: Record) -> int:
     An instance that put back its record counts more writes than the lost ones, although its refresh
     token is used.
     """
+    from domain.grant import tokens_of  # noqa: PLC0415 - a fresh token needs one state only
+
     ours, theirs = tokens_of(known.grant), tokens_of(there.grant)
     if ours is None or theirs is None or ours.authorized_at != theirs.authorized_at:
         return 0

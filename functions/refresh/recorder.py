@@ -15,25 +15,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from domain.decide import apply
-from domain.failures import mark_in_doubt
-from domain.grant import (
-    AuthorizationRequired,
-    Authorized,
-    Failure,
-    FailureState,
-    Grant,
-    Unauthorized,
-    tokens_of,
+from domain.ledger import (
+    HistoryEvent,
+    Note,
+    append_history,
+    append_refresh_time,
+    count_refresh,
 )
-from domain.ledger import HistoryEvent, Note, append_history, count_refresh
 from domain.policy import Policy
 from functions.observability.tracing import current, waiting_for
 from functions.refresh.memory import Memory, next_etag
 from functions.refresh.shared_tasks import SharedTasks
 from functions.settings.settings import SettingsError
-from ports.clock import Clock
-from ports.entropy import Entropy
 from ports.store import (
     ConflictError,
     Record,
@@ -44,12 +37,15 @@ from ports.store import (
 )
 
 if TYPE_CHECKING:
-    # Imported where a change is stored.
+    # Imported where a change is stored, or a record is lost: a fresh token needs neither.
     from domain.alert_book import AlertBook, Claim
     from domain.alert_changes import News
     from domain.events import Event
+    from domain.grant import Grant
     from domain.token_endpoint import RevocationRequest
     from functions.refresh.alert_duty import AlertDuty
+    from ports.clock import Clock
+    from ports.entropy import Entropy
     from ports.rescue import Rescue, RescuedRecord
 
 # Retries use the same etag: the new tokens may be irreplaceable.
@@ -86,8 +82,8 @@ class Recorder:
         self,
         *,
         store: Store,
-        clock: Clock,
-        entropy: Entropy,
+        clock: "Clock",
+        entropy: "Entropy",
         rescue: "Rescue",
         revoke_late_tokens: "Callable[[str, RevocationRequest], Coroutine[None, None, None]]",
         policy: Policy,
@@ -112,7 +108,7 @@ class Recorder:
         self,
         connection: str,
         record: Record,
-        grant: Grant,
+        grant: "Grant",
         note: Note | None,
         *,
         now: datetime,
@@ -139,7 +135,7 @@ class Recorder:
         return written
 
     def _with_alerts(
-        self, record: Record, before: Grant, *, now: datetime, news: "Sequence[News]" = ()
+        self, record: Record, before: "Grant", *, now: datetime, news: "Sequence[News]" = ()
     ) -> Record:
         """Return the record with what the change from `before` owes; as it is without channels."""
         if (duty := self._duty()) is None:
@@ -190,6 +186,10 @@ class Recorder:
                 await asyncio.shield(delivery)
             return
 
+    def is_settled(self, record: Record) -> bool:
+        """Whether `settle` would change nothing. Raises SettingsError if no channel can be used."""
+        return self._settled(record).alerts == record.alerts
+
     def _settled(self, record: Record) -> Record:
         if self._alerts() is None:
             return replace(record, alerts=None)
@@ -231,6 +231,8 @@ class Recorder:
             if known is None or not error.is_damaged:
                 # A restored key can decrypt it, and it may be newer.
                 raise
+            from domain.grant import Unauthorized
+
             damaged = Record(grant=Unauthorized(), etag=error.etag, ledger=())
             record = await self._put_back(connection, known, over=damaged, why=_DAMAGED)
         except StoreDamagedError:
@@ -254,6 +256,8 @@ class Recorder:
 
     async def _put_back(self, connection: str, known: Record, *, over: Record, why: str) -> Record:
         """Replace a record by the remembered one, unless another write is faster."""
+        from domain.failures import mark_in_doubt
+
         now = self._clock.now()
         grant = mark_in_doubt(known.grant, self._policy, now)
         restored = self._with_alerts(
@@ -291,6 +295,8 @@ class Recorder:
 
     def _rescue_all(self) -> None:
         """Write a rescue line for every remembered record, once."""
+        from domain.grant import tokens_of
+
         for connection, record in self._memory.take_unrescued():
             if tokens_of(record.grant) is not None:
                 self._rescue.emit(_rescued(connection, record, expected_etag=None))
@@ -323,13 +329,7 @@ class Recorder:
 
     def _prepare_write(self, connection: str, record: Record, *, over: Record) -> "RescuedRecord":
         etag = next_etag(record.etag, self._entropy.token(), over=over.etag)
-        written = Record(
-            grant=record.grant,
-            etag=etag,
-            ledger=record.ledger,
-            alerts=record.alerts,
-            refreshes=record.refreshes,
-        )
+        written = replace(record, etag=etag, is_sealed_by_older_key=False)
         return _rescued(connection, written, expected_etag=over.etag)
 
     async def keep(self, connection: str, record: Record, event: "Event") -> Record:
@@ -363,9 +363,11 @@ class Recorder:
     async def _apply_and_store(
         self, connection: str, record: Record, event: "Event", *, is_late: bool = False
     ) -> Record:
+        from domain.decide import apply
         from domain.events import AttemptEnded
 
         news = self._news_of_rescue(event, is_late=is_late)
+        took = None if is_late else _refresh_time(event, self._clock.now())
         while True:
             now = self._clock.now()
             effect = apply(record.grant, event, self._policy, now)
@@ -375,7 +377,12 @@ class Recorder:
                 return record
             try:
                 after = await self.swap(
-                    connection, record, effect.grant, effect.note, now=now, news=news
+                    connection,
+                    self._with_refresh_time(record, took),
+                    effect.grant,
+                    effect.note,
+                    now=now,
+                    news=news,
                 )
             except ConflictError as conflict:
                 record = conflict.current
@@ -385,6 +392,13 @@ class Recorder:
                     if not _ends_adoption(effect.note):
                         _log_refusal(connection, after.grant)
                 return after
+
+    def _with_refresh_time(self, record: Record, took: timedelta | None) -> Record:
+        if took is None:
+            return record
+        longest = self._policy.request_timeout
+        times = append_refresh_time(record.refresh_times, took, longest=longest)
+        return replace(record, refresh_times=times)
 
     def _watch_sweep(self) -> None:
         duty = self._duty()
@@ -434,12 +448,30 @@ def _rescued(connection: str, record: Record, *, expected_etag: str | None) -> "
     return RescuedRecord(connection=connection, expected_etag=expected_etag, record=record)
 
 
+def _refresh_time(event: "Event", now: datetime) -> timedelta | None:
+    """Return how long an attempt took that brought tokens by now; None for other events.
+
+    It began before its intent was stored. Its answer takes about as long to store, so callers of
+    other instances wait for about this time.
+    """
+    from domain.events import AttemptEnded
+    from domain.token_endpoint import TokenResponse
+
+    match event:
+        case AttemptEnded(attempt=attempt, outcome=TokenResponse()):
+            return now - attempt.started_at
+        case _:
+            return None
+
+
 def _ends_adoption(note: Note | None) -> bool:
     """Whether adopted tokens were refused. The grant is an earlier one then."""
     return note is not None and note.event is HistoryEvent.ADOPTION_REFUSED
 
 
-def _log_refusal(connection: str, after: Grant) -> None:
+def _log_refusal(connection: str, after: "Grant") -> None:
+    from domain.grant import AuthorizationRequired, Authorized, Failure, FailureState
+
     match after:
         case AuthorizationRequired(cause=cause):
             # An alarm is set on these words: LoginNeeded in infra/aws/template.yaml.

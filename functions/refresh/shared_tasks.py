@@ -74,6 +74,10 @@ class SharedTasks(Generic[_Result]):
         self._must_end = must_end
         self._tasks: dict[str, asyncio.Task[_Result]] = {}
 
+    def __len__(self) -> int:
+        """Return how many tasks run."""
+        return len(self._tasks)
+
     def get(self, key: str) -> asyncio.Task[_Result] | None:
         """Return the running task of this key, never a done one.
 

@@ -1,6 +1,6 @@
 """The status of a connection, as `GET /api/verify` returns it."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from domain.grant import (
@@ -23,6 +23,7 @@ from domain.grant import (
 from domain.ledger import Ledger
 from domain.provider import GrantType
 from domain.questions import is_without_login, missing_authorization
+from functions.http.instants import rfc3339 as rfc3339  # noqa: PLC0414 - the sweep has it from here
 
 # Most outages are shorter, and need no person.
 LONG_FAILURE = timedelta(hours=1)
@@ -154,13 +155,6 @@ def _last_refresh(grant: Active | Unauthorized | Requesting) -> dict[str, object
 def _quoted(quote: str | None) -> dict[str, object]:
     """Return the member `said`, if there is a quotation."""
     return {} if quote is None else {"said": quote}
-
-
-def rfc3339(instant: datetime | None) -> str | None:
-    """Write an instant in UTC, to the second."""
-    if instant is None:
-        return None
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _days_left(expires_at: datetime | None, now: datetime) -> int | None:

@@ -7,77 +7,59 @@ Its progress is in the store, so that the next sweep continues one that ran out 
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum
-from typing import assert_never
+from typing import NamedTuple
 
 from domain.commands import (
-    AskForAuthorization,
     NothingDue,
-    RejectedAgain,
-    ReportMoved,
-    Serve,
-    TryLater,
-    Wait,
 )
-from domain.connection import is_connection
 from domain.grant import (
-    AuthorizationRequired,
-    Authorized,
-    Cause,
-    Failure,
-    FailureState,
     Grant,
-    Refreshing,
     Revoking,
     due_at,
 )
 from domain.ledger import DONE, FAILED, INCOMPLETE
 from functions.observability.tracing import waiting_for
 from functions.refresh.alert_turns import AlertTurns
-from functions.refresh.keeper import Keeper, QuestionResult
+from functions.refresh.away_clients import AwayClients
+from functions.refresh.keeper import Keeper
 from functions.refresh.revocations import Revocations
-from functions.refresh.status import rfc3339
+from functions.refresh.sweep_outcomes import SweepOutcome, failure_reason, outcome_of
+from functions.refresh.sweep_walk import SweepWalk
 from functions.settings.clients import UnknownClientError
 from functions.settings.settings import SettingsError
 from ports.clock import Clock
-from ports.store import Store, StoreUnavailableError, UnreadableRecordError
+from ports.entropy import Entropy
+from ports.store import Record, Store, StoreUnavailableError, UnreadableRecordError
 
 # Providers limit token requests. A sweep may take minutes.
 MAX_CONCURRENCY = 4
-PAGE_SIZE = 100
 # No refresh starts after that, so that all finish before the function's limit (300 s).
 START_LIMIT = timedelta(minutes=2)
 # Then no alert is delivered any more. One takes a minute at most.
 DELIVERY_LIMIT = timedelta(minutes=3)
 # Of entering the records of an earlier version into the listing, once per store.
 LISTING_LIMIT = timedelta(minutes=1)
-# A later due date is rare, or from a clock that was ahead.
-IMPLAUSIBLE_DUE_AFTER = timedelta(days=90)
 
 _log = logging.getLogger(__name__)
 
 
-class SweepOutcome(Enum):
-    """The result of a connection in a sweep."""
-
-    REFRESHED = "refreshed"
-    SKIPPED = "skipped"
-    FAILED = "failed"
-    # Checked for its date or its alerts only, and not counted.
-    NOT_DUE = "not-due"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepReport:
-    """Counts of connections by result; `is_complete` if no connection was left for lack of time."""
+    """Counts of connections by result; `is_complete` if none was left for the next sweep.
+
+    `left` counts those whose client or provider is away. Those left for lack of time, and those of
+    other sweeps that run at the same time, are not counted.
+    """
 
     refreshed: int
     skipped: int
     failed: int
+    left: int = 0
     is_complete: bool
 
     @property
@@ -86,6 +68,31 @@ class SweepReport:
         if not self.is_complete:
             return INCOMPLETE
         return FAILED if self.failed else DONE
+
+
+class _Run(NamedTuple):
+    """The parts and counts of one sweep. No refresh starts after `end`."""
+
+    end: datetime
+    alerts: AlertTurns
+    away: AwayClients
+    turns: asyncio.Semaphore
+    counts: Counter[SweepOutcome]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no connection was left so far."""
+        return not (self.counts[SweepOutcome.LEFT] or self.counts[SweepOutcome.OUT_OF_TIME])
+
+    def report(self) -> SweepReport:
+        """Return the counts."""
+        return SweepReport(
+            refreshed=self.counts[SweepOutcome.REFRESHED],
+            skipped=self.counts[SweepOutcome.SKIPPED],
+            failed=self.counts[SweepOutcome.FAILED],
+            left=self.counts[SweepOutcome.LEFT],
+            is_complete=self.is_complete,
+        )
 
 
 class Sweep:
@@ -98,21 +105,26 @@ class Sweep:
         revocations_of: Callable[[str], Revocations],
         store: Store,
         clock: Clock,
+        entropy: Entropy | None = None,
+        client_of: Callable[[str], str | None] = lambda _: None,
         alerts_are_on: bool = False,
         unchecked: Callable[[], AsyncGenerator[Sequence[str], None]] | None = None,
         on_end: Callable[[SweepReport], Awaitable[None]] | None = None,
     ) -> None:
         """`keeper_of` and `revocations_of` return the parts of a connection's client.
 
-        They raise UnknownClientError, SettingsError. `alerts_are_on`: whether there are channels.
-        `unchecked` yields connections whose alerts must be checked once, in pages. The next page
-        is requested when all of one are done. `on_end` stores the report of each sweep. It raises
-        StoreUnavailableError.
+        They raise UnknownClientError, SettingsError. `client_of` names that client, and raises
+        UnknownClientError. Without `entropy`, the sweep shares no work with others that run at the
+        same time. `alerts_are_on`: whether there are channels. `unchecked` yields connections whose
+        alerts must be checked once, in pages. The next page is requested when all of one are done.
+        `on_end` stores the report of each sweep. It raises StoreUnavailableError.
         """
         self._keeper_of = keeper_of
         self._revocations_of = revocations_of
         self._store = store
         self._clock = clock
+        self._entropy = entropy
+        self._client_of = client_of
         self._alerts_are_on = alerts_are_on
         self._unchecked = unchecked
         self._on_end = on_end
@@ -120,40 +132,83 @@ class Sweep:
     async def run(self) -> SweepReport:
         """Refresh all due connections, the longest overdue first, until time is up.
 
-        A failure of one connection is counted and logged. Raises StoreUnavailableError if the store
-        cannot list due connections.
+        Sweeps that run at the same time take a page of connections each. A failure of one
+        connection is counted and logged. Raises StoreUnavailableError if the store cannot list due
+        connections.
         """
         start = self._clock.now()
-        end, turns = start + START_LIMIT, asyncio.Semaphore(MAX_CONCURRENCY)
-        alerts = AlertTurns(self._settle, self._clock, end=start + DELIVERY_LIMIT)
-
-        async def take_turn(connection: str, *, is_due: bool) -> SweepOutcome | None:
-            async with turns:
-                if self._clock.now() >= end:
-                    return None
-                outcome = await self._refresh(connection, is_due=is_due)
-            # Without channels, it may be due for what was owed before.
-            if self._alerts_are_on or (is_due and outcome is SweepOutcome.SKIPPED):
-                alerts.add(connection)
-            return outcome
-
-        swept: list[SweepOutcome | None] = []
-        async for page, is_due in self._due():
-            swept += await asyncio.gather(*(take_turn(name, is_due=is_due) for name in page))
-            if None in swept:
-                break
-        await alerts.finish()
+        run = _Run(
+            end=start + START_LIMIT,
+            alerts=AlertTurns(self._settle, self._clock, end=start + DELIVERY_LIMIT),
+            away=AwayClients(self._client_of),
+            turns=asyncio.Semaphore(MAX_CONCURRENCY),
+            counts=Counter(),
+        )
+        await self._walk(run)
+        await run.alerts.finish()
         await self._tidy()
         if await self._complete_listing():
             await self._check_once(end=start + DELIVERY_LIMIT)
-        report = SweepReport(
-            refreshed=swept.count(SweepOutcome.REFRESHED),
-            skipped=swept.count(SweepOutcome.SKIPPED),
-            failed=swept.count(SweepOutcome.FAILED),
-            is_complete=None not in swept,
-        )
+        report = run.report()
         await self._store_report(report)
         return report
+
+    async def _walk(self, run: _Run) -> None:
+        """Take pages until none is left, or time is up. Raises StoreUnavailableError."""
+        walk = SweepWalk(store=self._store, clock=self._clock, entropy=self._entropy)
+        try:
+            await self._take_pages(run, walk)
+        except (Exception, asyncio.CancelledError):
+            walk.leave_some()
+            await walk.close()
+            raise
+        await walk.close()
+        if left := run.counts[SweepOutcome.LEFT]:
+            _log.warning("sweep: %d connections are left: their client or provider fails", left)
+
+    async def _take_pages(self, run: _Run, walk: SweepWalk) -> None:
+        while not run.counts[SweepOutcome.OUT_OF_TIME] and (page := await walk.take()):
+            names = page.names if page.is_due else await self._with_work(page.names)
+            turns = (self._take_turn(run, name, is_due=page.is_due) for name in names)
+            run.counts.update(await asyncio.gather(*turns))
+            if not run.is_complete:
+                walk.leave_some()
+
+    async def _take_turn(self, run: _Run, connection: str, *, is_due: bool) -> SweepOutcome:
+        async with run.turns:
+            if self._clock.now() >= run.end:
+                return SweepOutcome.OUT_OF_TIME
+            if run.away.has(connection):
+                owes, outcome = self._alerts_are_on, SweepOutcome.LEFT
+            else:
+                owes, outcome = await self._refresh(run.away, connection, is_due=is_due)
+        if owes:
+            run.alerts.add(connection)
+        return outcome
+
+    async def _with_work(self, names: Sequence[str]) -> list[str]:
+        """Return the connections of a page far from due that have something to do.
+
+        It is one call of the store, instead of one for each.
+        """
+        found: list[str] = []
+        left = sorted(names)
+        while left:
+            with waiting_for("store"):
+                page = await self._store.load_records(left)
+            found += [name for name, record in page.records if self._has_work(name, record)]
+            left = [name for name in left if page.next is not None and name > page.next]
+        return found
+
+    def _has_work(self, connection: str, record: Record | UnreadableRecordError) -> bool:
+        if isinstance(record, UnreadableRecordError):
+            return True
+        try:
+            keeper = self._keeper_of(connection)
+        except (SettingsError, UnknownClientError):
+            return True
+        owes = self._alerts_are_on and _owes_alerts(keeper, record)
+        return owes or keeper.is_due(record.grant)
 
     async def _check_once(self, *, end: datetime) -> None:
         """Check the alerts of connections that no sweep has checked yet, until time is up."""
@@ -205,32 +260,6 @@ class Sweep:
             return False
         return True
 
-    async def _due(self) -> AsyncIterator[tuple[list[str], bool]]:
-        """Yield pages of due connections, each once, although failed ones stay due.
-
-        Then yield those far from due: their dates may be from a clock that was ahead.
-        """
-        now, seen = self._clock.now(), set[str]()
-        far = now + IMPLAUSIBLE_DUE_AFTER
-        for is_due in (True, False):
-            while True:
-                # Seen ones may still be due; doubling limits read each about twice.
-                limit = 2 * len(seen) + PAGE_SIZE
-                with waiting_for("store"):
-                    found = await (
-                        self._store.due(now, limit=limit)
-                        if is_due
-                        else self._store.due_later(far, limit=limit)
-                    )
-                new = [connection for connection in found if connection not in seen]
-                if not new:
-                    break
-                seen.update(new)
-                # A foreign writer may store any name, and names go into logs.
-                names = list(filter(is_connection, new))
-                for start in range(0, len(names), PAGE_SIZE):
-                    yield names[start : start + PAGE_SIZE], is_due
-
     async def _settle(self, connection: str) -> None:
         await self._keeper_of(connection).settle_alerts(connection)
 
@@ -241,11 +270,16 @@ class Sweep:
         at = due_at(grant)
         return at is not None and at <= self._clock.now()
 
-    async def _refresh(self, connection: str, *, is_due: bool) -> SweepOutcome:
+    async def _refresh(
+        self, away: AwayClients, connection: str, *, is_due: bool
+    ) -> tuple[bool, SweepOutcome]:
+        """Refresh a connection. Return whether its alerts need a turn, and the outcome."""
         try:
-            result = await self._keeper_of(connection).refresh_if_due(connection)
+            keeper = self._keeper_of(connection)
+            result = await keeper.refresh_if_due(connection)
             if isinstance(result.after, Revoking):
                 await self._revocations_of(connection).revoke(connection)
+            away.add(connection, result)
         except (
             SettingsError,
             StoreUnavailableError,
@@ -255,50 +289,25 @@ class Sweep:
             _log.error(
                 "connection %s: not refreshed: %s; the next sweep tries again", connection, error
             )
-            return SweepOutcome.FAILED
+            if isinstance(error, SettingsError):
+                away.add_fault(connection)
+            return self._alerts_are_on, SweepOutcome.FAILED
         except Exception:  # noqa: BLE001 - the other connections must go on
             _log.exception("connection %s: not refreshed; the next sweep tries again", connection)
-            return SweepOutcome.FAILED
+            return self._alerts_are_on, SweepOutcome.FAILED
+        owes = _owes_alerts(keeper, result.record)
         is_unchanged = isinstance(result.answer, NothingDue) and result.after == result.before
         if is_unchanged and not (is_due and self._is_counted(result.after)):
-            return SweepOutcome.NOT_DUE
-        swept = _outcome_of(result)
+            return owes, SweepOutcome.NOT_DUE
+        swept = outcome_of(result)
         if swept is SweepOutcome.FAILED:
-            _log.warning("connection %s: not refreshed: %s", connection, _failure_reason(result))
-        return swept
+            _log.warning("connection %s: not refreshed: %s", connection, failure_reason(result))
+        return owes, swept
 
 
-def _failure_reason(result: QuestionResult) -> str:
-    """Return the reason of a failure, and the time of the next try."""
-    match result.answer, result.after:
-        case (AskForAuthorization(cause=cause), _) | (_, AuthorizationRequired(cause=cause)):
-            return f"login required ({cause.value})"
-        case (TryLater(at=at, failure=Failure() as failure), _) | (
-            _,
-            Authorized(failure_state=FailureState(failure=failure, retry_at=at)),
-        ):
-            return f"the refresh failed ({failure.value}); next try at {rfc3339(at)}"
-        case _:
-            return "the grant changed meanwhile"
-
-
-def _outcome_of(result: QuestionResult) -> SweepOutcome:
-    match result.answer:
-        case AskForAuthorization(cause=cause):
-            # The owner may have revoked it after it was found due.
-            is_expected = cause in {Cause.NEVER_AUTHORIZED, Cause.REVOKED}
-            return SweepOutcome.SKIPPED if is_expected else SweepOutcome.FAILED
-        case _ if result.is_refreshed:
-            return SweepOutcome.REFRESHED
-        case TryLater() | RejectedAgain():
-            return SweepOutcome.FAILED
-        case Wait() | ReportMoved():
-            # A refresh is in flight, or it was handed over meanwhile.
-            return SweepOutcome.SKIPPED
-        case Serve() | NothingDue():
-            # A changed grant without new tokens had a failed refresh, or has one in flight.
-            is_over = not isinstance(result.after, Refreshing)
-            has_failed = is_over and result.after != result.before
-            return SweepOutcome.FAILED if has_failed else SweepOutcome.SKIPPED
-        case _:
-            assert_never(result.answer)
+def _owes_alerts(keeper: Keeper, record: Record | None) -> bool:
+    """Whether the alerts of a connection need a turn, as far as is known."""
+    try:
+        return record is None or not keeper.is_settled(record)
+    except Exception:  # noqa: BLE001 - the turn reports it
+        return True

@@ -34,9 +34,10 @@ THE_API_KEY = "API_KEY"
 """The name of the key in API_KEY, which has no entry."""
 
 _VARIABLE = "API_KEYS"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
-_DIGEST = re.compile(r"[0-9A-Fa-f]{64}")
-_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+# Compiled where they are used: API_KEY has no entry.
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}"
+_DIGEST = r"[0-9A-Fa-f]{64}"
+_DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _Entry = TypeVar("_Entry")
 _MEMBERS = ("name", "sha256", "connections", "endpoints", "expires")
 
@@ -81,12 +82,12 @@ def digest_of(key: bytes) -> bytes:
 
 def is_key_name(text: str) -> bool:
     """Whether a key may have this name, which logs and records contain."""
-    return _NAME.fullmatch(text) is not None and text != THE_API_KEY
+    return re.fullmatch(_NAME, text) is not None and text != THE_API_KEY
 
 
 def end_of_day(text: str) -> datetime:
     """Return the instant after a day in UTC, such as 2027-01-31. Raises ValueError."""
-    if not _DAY.fullmatch(text):
+    if not re.fullmatch(_DAY, text):
         raise ValueError("a day is written as 2027-01-31")
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC) + timedelta(days=1)
@@ -195,7 +196,7 @@ def read_name(entry: Mapping[str, object]) -> str:
 
 
 def _digest(value: object) -> bytes:
-    if not isinstance(value, str) or not _DIGEST.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(_DIGEST, value):
         raise EntryError("sha256 must be the SHA-256 of the key, 64 hexadecimal digits")
     digest = bytes.fromhex(value)
     if digest == digest_of(b""):

@@ -1,6 +1,6 @@
 """One client in the environment: its credentials and its provider."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from domain.metadata import ServerMetadata, is_safe_url
@@ -118,7 +118,7 @@ def read_client(
     provider = read_provider(env, overrides, loads_preset=loads_preset)
     if (method := provider.client_authentication) in _WITHOUT_SECRET:
         # The issuer's metadata must not choose another method.
-        overrides = replace(overrides, client_authentication=method)
+        overrides = overrides._replace(client_authentication=method)
     client_secret = _client_secret(env, method, has_encryption_keys=has_encryption_keys)
     if method is ClientAuthentication.NONE and provider.pkce is Pkce.NONE:
         env.add_fault(

@@ -38,7 +38,7 @@ def fill_metadata(env: EnvReader, metadata: ServerMetadata) -> ServerMetadata:
     filled: dict[str, Any] = {
         name: filling.url(variable, getattr(metadata, name)) for name, variable in _URLS.items()
     }
-    return replace(metadata, **filled)
+    return metadata._replace(**filled)
 
 
 def fill_provider(env: EnvReader, preset: Provider, provider: Provider) -> Provider:

@@ -25,7 +25,7 @@ _COMMON_SECRETS = (
 LAYOUT = "\n\r\t"
 """Invisible characters that a value of several lines may contain."""
 
-_NUMBER = re.compile(r"[0-9]{1,9}")
+_NUMBER = r"[0-9]{1,9}"
 
 
 class EnvReader:
@@ -85,7 +85,7 @@ class EnvReader:
         value = self.optional(name)
         if value is None:
             return default
-        if not _NUMBER.fullmatch(value):
+        if not re.fullmatch(_NUMBER, value):
             self.faults.append(f"{name} must be a whole number from 0 to 999999999")
             return default
         return int(value)

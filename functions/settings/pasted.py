@@ -3,8 +3,6 @@
 Client credentials and scopes contain neither (RFC 6749 §3.3, appendix A).
 """
 
-import unicodedata
-
 _QUOTES = ('""', "''", "``", "“”", "„“", "‘’", "«»")  # noqa: RUF001 - these are meant
 # Controls and line ends, formats such as a byte order mark, and separators but for the space.
 _INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
@@ -17,6 +15,8 @@ def paste_fault(text: str, *, allowed: str = "") -> str | None:
     """
     if len(text) > 1 and text[0] + text[-1] in _QUOTES:
         return "is in quotes: remove them (docker --env-file keeps them)"
+    if text.isascii() and text.isprintable():
+        return None
     for character in text:
         if character != " " and character not in allowed and _is_invisible(character):
             return f"has the invisible character U+{ord(character):04X}: type the value again"
@@ -24,4 +24,6 @@ def paste_fault(text: str, *, allowed: str = "") -> str | None:
 
 
 def _is_invisible(character: str) -> bool:
+    import unicodedata  # noqa: PLC0415 - most values are printable ASCII
+
     return unicodedata.category(character) in _INVISIBLE

@@ -11,7 +11,7 @@ _PACKAGE = "domain.providers"
 # Enough for a typing error, and for a family such as a production host and its sandbox.
 _MOST_SUGGESTIONS = 3
 # The first line of a preset is its title, and a remark after one of these.
-_TITLE_END = re.compile(r"[:.](?:\s|$)|, (?=wh|production|OAuth)")
+_TITLE_END = r"[:.](?:\s|$)|, (?=wh|production|OAuth)"
 
 
 def load(name: str) -> Provider | None:
@@ -68,4 +68,4 @@ def title(name: str) -> str:
     """
     module = _module_of(name)
     text = __import__(module, fromlist=("PROVIDER",)).__doc__ if exists(name) else None
-    return _TITLE_END.split(text or name, maxsplit=1)[0]
+    return re.split(_TITLE_END, text or name, maxsplit=1)[0]

@@ -16,7 +16,7 @@ DEFAULT_PRESET = "digikey"
 CUSTOM = "custom"
 
 # RFC 6749 §3.3.
-_SCOPE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")
+_SCOPE = r"[\x20\x21\x23-\x5b\x5d-\x7e]+"
 # The prefix of metadata paths (RFC 8615 §3).
 _WELL_KNOWN = "/.well-known/"
 _LIFETIMES = (
@@ -210,7 +210,7 @@ def _issuer(env: EnvReader) -> str | None:
 
 def _scope(env: EnvReader) -> str | None:
     scope = env.optional("SCOPE")
-    if scope is not None and not _SCOPE.fullmatch(scope):
+    if scope is not None and not re.fullmatch(_SCOPE, scope):
         env.add_fault("SCOPE must be printable ASCII without quotes and backslashes")
     return scope
 

@@ -53,9 +53,9 @@ class RemoteSettingsError(SettingsError):
         self.retry_after = retry_after
 
 
-def missing_library(variable: str, error: ModuleNotFoundError) -> str:
-    """Return which library a variable requires, and how to install it."""
-    return f"{variable} requires {error.name}: pip install -r infra/locks/aws.txt"
+def missing_library(variable: str, error: ModuleNotFoundError, *, lock: str = "aws") -> str:
+    """Return which library a variable requires, and how to install it from a lock file."""
+    return f"{variable} requires {error.name}: pip install -r infra/locks/{lock}.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

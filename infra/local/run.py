@@ -1,5 +1,6 @@
 """`make run`: the application on this machine, by default with a simulated provider."""
 
+import asyncio
 import logging
 import os
 import sys
@@ -14,6 +15,8 @@ from functions.http.messages import Receive, Request, Scope, Send
 from functions.observability.log_lines import TextLine
 from functions.settings.client import ClientSettings
 from functions.settings.settings import Settings, SettingsError
+from functions.settings.store import PostgresSettings
+from functions.wiring import migrate_store
 from infra.local.environment import LocalEnvironment, LocalEnvironmentError
 from infra.local.first_steps import FirstSteps
 from infra.local.listener import loopback_listener
@@ -24,6 +27,15 @@ from infra.local.simulated.codes import Client
 from infra.local.simulated.state_file import StateFileError
 from infra.local.slow_clients import BACKLOG, LimitedProtocol, raise_descriptor_limit
 from ports.client_key import ClientKeyError
+from ports.store import StoreUnavailableError
+
+_START_ERRORS = (
+    ClientKeyError,
+    LocalEnvironmentError,
+    OSError,
+    StateFileError,
+    StoreUnavailableError,
+)
 
 
 class LocalApplication:
@@ -61,6 +73,7 @@ def main() -> str | None:
         local = LocalEnvironment.complete(os.environ)
         settings = Settings.from_environ(local.variables, allows_programs=True)
         settings.alerts()
+        _migrate(settings)
         steps = FirstSteps.of(local, settings)
         application = LocalApplication(
             Application(ALL_ROUTES, lambda: settings), steps, _simulation(local, settings)
@@ -68,7 +81,7 @@ def main() -> str | None:
         listener = loopback_listener(local.port)
     except SettingsError as error:
         return f"The environment cannot be used: {error}."
-    except (ClientKeyError, LocalEnvironmentError, StateFileError, OSError) as error:
+    except _START_ERRORS as error:
         return f"Cannot start: {error}."
     print(steps.text(), flush=True)
     raise_descriptor_limit()
@@ -82,6 +95,12 @@ def main() -> str | None:
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
     return None
+
+
+def _migrate(settings: Settings) -> None:
+    """Create the tables of a Postgres store. Raises SettingsError, StoreUnavailableError."""
+    if isinstance(settings.store, PostgresSettings):
+        asyncio.run(migrate_store(settings.store))
 
 
 def _log_as_text() -> None:

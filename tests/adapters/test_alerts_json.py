@@ -88,13 +88,13 @@ def test_the_format_is_the_one_that_earlier_records_have() -> None:
 @given(book=books)
 def test_any_book_reads_back_as_it_was_written(book: AlertBook) -> None:
     assert read(alerts_to_json(book)) == book
-    assert load_stored(dump_record(GRANT, LEDGER, book)) == (GRANT, LEDGER, book, {})
+    assert load_stored(dump_record(GRANT, LEDGER, book)) == (GRANT, LEDGER, book, {}, ())
 
 
 def test_a_record_without_alerts_is_the_text_of_the_last_release() -> None:
     text = dump_record(GRANT, LEDGER)
     assert b"alerts" not in text
-    assert load_stored(text) == (GRANT, LEDGER, None, {})
+    assert load_stored(text) == (GRANT, LEDGER, None, {}, ())
     # That release reads a record with alerts, and ignores them.
     assert json.loads(dump_record(GRANT, LEDGER, BOOK)).keys() - json.loads(text).keys() == {
         "alerts"

@@ -12,7 +12,7 @@ from threading import Event, Thread
 import pytest
 
 from adapters.dynamodb_table import MAX_CONCURRENCY, DynamoDbTable
-from ports.store import Store, StoreUnavailableError
+from ports.store import ConflictError, Store, StoreUnavailableError
 from tests.adapters.test_store_dynamodb import opened, write
 from tests.adapters.test_upstash_reader import start_in_vain
 from tests.ports.scripted_server import (
@@ -25,7 +25,8 @@ from tests.ports.scripted_server import (
     stall,
 )
 from tests.ports.store_contract import dynamodb
-from tests.ports.test_store_contract import NOTHING, NOW, PENDING
+from tests.ports.test_store_contract import NOTHING, NOW, PENDING, authorized
+from tests.records import record_of
 from tests.system.dynamodb_peer import TABLE, DynamoDbPeer
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +52,7 @@ async def failures_of(store: Store) -> dict[str, str]:
     operations: dict[str, Callable[[], Awaitable[object]]] = {
         "load": partial(store.load, "default"),
         "swap": partial(write, store),
-        "due": partial(store.due, NOW, limit=1),
+        "due": partial(store.due, None, NOW, limit=1),
         "list_records": partial(store.list_records, None),
         "put_login": partial(store.put_login, "key", PENDING),
         "take_login": partial(store.take_login, "key", taker="one", now=NOW),
@@ -267,7 +268,7 @@ async def test_an_answer_without_the_requested_members_is_an_error(
     with serving(amz(json.dumps(found).encode())) as server:
         async with opened(peer, "grants", endpoint_url=server.endpoint) as store:
             with pytest.raises(StoreUnavailableError, match=r"without items|without 'id'"):
-                await store.due(NOW, limit=1)
+                await store.due(None, NOW, limit=1)
             with pytest.raises(StoreUnavailableError, match="without attributes"):
                 await store.take_login("key", taker="one", now=NOW)
 
@@ -375,16 +376,6 @@ def pages() -> tuple[dict[str, object], Script]:
     return key, in_turn([amz(json.dumps(page).encode()) for page in answers])
 
 
-async def test_due_grants_are_read_page_by_page(peer: DynamoDbPeer) -> None:
-    key, script = pages()
-    with serving(script) as server:
-        async with opened(peer, "grants", endpoint_url=server.endpoint) as store:
-            assert await store.due(NOW, limit=5) == ["one", "two", "three"]
-    asked = [json.loads(request.body) for request in server.requests]
-    assert [query.get("ExclusiveStartKey") for query in asked] == [None, key, key]
-    assert [query["Limit"] for query in asked] == [5, 3, 3]
-
-
 async def test_all_names_are_read_page_by_page_and_consistently(peer: DynamoDbPeer) -> None:
     key, script = pages()
     with serving(script) as server:
@@ -398,13 +389,34 @@ async def test_all_names_are_read_page_by_page_and_consistently(peer: DynamoDbPe
 def test_clients_of_one_process_share_the_model_of_dynamodb(peer: DynamoDbPeer) -> None:
     # It is megabytes, and each event loop has a client of its own.
     tables = [DynamoDbTable("grants", **peer.access) for _ in range(2)]
-    one, other = (table._client._open().meta.service_model for table in tables)
+    calls = [table._client._botocore_calls() for table in tables]
+    one, other = (each._client.meta.service_model for each in calls)
     assert one._service_description is other._service_description
     for table in tables:
         table.close()
 
 
 # AWS's own variables
+
+
+async def test_what_only_botocore_reads_is_left_to_botocore(
+    peer: DynamoDbPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SDK_UA_APP_ID", "of-the-test")
+    async with opened(peer, peer.new_table()) as store:
+        await write(store)
+        with pytest.raises(ConflictError):
+            await store.swap("default", record_of(authorized(1), "two"), expected_etag="other")
+        assert (await store.load("default")).etag == "one"
+        page = await store.list_records(None)
+        assert [name for name, _ in page.records] == ["default"]
+    with serving(in_turn([refusal("ThrottlingException"), amz(b"{}")])) as server:
+        async with opened(peer, "grants", endpoint_url=server.endpoint) as store:
+            assert await store.load("default") == NOTHING
+    assert ["app/of-the-test" in request.all("user-agent")[0] for request in server.requests] == [
+        True,
+        True,
+    ]
 
 
 NO_CREDENTIALS = {"aws_access_key_id": None, "aws_secret_access_key": None}

@@ -458,6 +458,27 @@ def test_counts_of_refreshes_are_read_and_cost_no_grant(
     stored: object, read: dict[str, int]
 ) -> None:
     members = {**members_of(AUTHORIZED), "refreshes": stored}
-    assert load_stored(written(members)) == (AUTHORIZED, (), None, read)
+    assert load_stored(written(members)) == (AUTHORIZED, (), None, read, ())
     assert load_stored(dump_record(AUTHORIZED, (), None, read)).refreshes == read
     assert ("refreshes" in json.loads(dump_record(AUTHORIZED, (), None, read))) is bool(read)
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        pytest.param([312, 0], (312, 0), id="times"),
+        pytest.param([1, 2, 3, 4, 5, 6], (2, 3, 4, 5, 6), id="more-than-are-kept"),
+        pytest.param([312, "3", -1, 10**400, 2.5], (312,), id="no-times"),
+        pytest.param({"312": 312}, (), id="an-object"),
+        pytest.param(None, (), id="null"),
+    ],
+)
+def test_times_of_refreshes_are_read_and_cost_no_grant(
+    stored: object, read: tuple[int, ...]
+) -> None:
+    times = tuple(timedelta(milliseconds=each) for each in read)
+    members = {**members_of(AUTHORIZED), "refresh_ms": stored}
+    assert load_stored(written(members)) == (AUTHORIZED, (), None, {}, times)
+    again = dump_record(AUTHORIZED, (), None, {}, times)
+    assert load_stored(again).refresh_times == times
+    assert ("refresh_ms" in json.loads(again)) is bool(times)

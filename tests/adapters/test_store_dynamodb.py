@@ -9,20 +9,25 @@ from typing import Any
 
 import pytest
 
+from adapters.dynamodb_agenda import SHARDS
 from adapters.dynamodb_table import BATCH_READ, DynamoDbTable
 from adapters.sealed_records import SealedRecords
 from adapters.store_dynamodb import DynamoDbStore
 from domain.grant import Unauthorized
-from ports.store import ConflictError, Store, StoreUnavailableError, UnreadableRecordError
+from ports.store import ConflictError, Due, Store, StoreUnavailableError, UnreadableRecordError
+from tests.domain.examples import SECOND
 from tests.ports.store_contract import KEYS, Contender, DynamoDbTableAt, Processes, dynamodb
 from tests.ports.test_store_contract import (
     NOW,
     PENDING,
     authorized,
+    due,
+    fill,
     refreshing,
     swap_over_the_first,
     swap_where_there_is_none,
     take_as_myself,
+    walk_due,
 )
 from tests.records import record_of
 from tests.system.dynamodb_peer import DynamoDbPeer
@@ -229,7 +234,7 @@ async def test_only_a_grant_that_will_be_due_is_in_the_index(
         assert index() == []
 
 
-# The listing
+# The agenda
 
 
 class CountingTable(DynamoDbTable):
@@ -247,6 +252,134 @@ class CountingTable(DynamoDbTable):
         keys: Any = arguments.pop("Keys")
         answer = await super().call(operation, Keys=keys[: self._most], **arguments)
         return {**answer, "UnprocessedKeys": keys[self._most :]}
+
+
+async def as_the_last_version_wrote_it(peer: DynamoDbPeer, table: str, *names: str) -> None:
+    for name in names:
+        peer.client.update_item(
+            TableName=table,
+            Key={"id": {"S": f"grant#{name}"}},
+            UpdateExpression="SET agenda = :agenda",
+            ExpressionAttributeValues={":agenda": {"S": "refresh"}},
+        )
+
+
+async def test_a_walk_costs_a_query_a_page_and_a_few_of_each_part(
+    peer: DynamoDbPeer, table: str
+) -> None:
+    counting = CountingTable(peer, table)
+    store = DynamoDbStore(counting, SealedRecords(KEYS))
+    names = [f"{number:03}" for number in range(200)]
+    await fill(store, {name: refreshing(NOW + int(name) * SECOND) for name in names})
+    counting.calls.clear()
+    assert [name for _, name in await walk_due(store, 5, None)] == names
+    # The last page of a part may be short, or empty.
+    assert 40 <= counting.calls["query"] <= 40 + 2 * (SHARDS + 1)
+    # Two sweeps take turns, and each skips what the other has taken.
+    counting.calls.clear()
+    found, after = list[str](), None
+    while page := await store.due(after, None, limit=5):
+        found += [name for _, name in page]
+        between = await DynamoDbStore(counting, SealedRecords(KEYS)).due(page[-1], None, limit=5)
+        found += [name for _, name in between]
+        after = between[-1] if between else page[-1]
+    assert found == names
+    await store.close()
+
+
+async def test_dates_of_the_last_version_are_read_and_moved_although_it_is_stopped_half_way(
+    peer: DynamoDbPeer, table: str
+) -> None:
+    class Stopped(CountingTable):
+        async def call(self, operation: str, **arguments: object) -> Mapping[str, Any]:
+            if self.calls["update_item"] == 30:
+                raise StoreUnavailableError("stopped")
+            return await super().call(operation, **arguments)
+
+    def agendas() -> Counter[str]:
+        items = peer.client.scan(TableName=table, IndexName="due")["Items"]
+        return Counter("old" if item["agenda"] == {"S": "refresh"} else "new" for item in items)
+
+    names = [f"{number:03}" for number in range(60)]
+    async with opened(peer, table) as store:
+        await fill(store, {name: refreshing(NOW - int(name) * SECOND) for name in names})
+        await as_the_last_version_wrote_it(peer, table, *names)
+        before = await walk_due(store, 7, NOW)
+        assert [name for _, name in before] == names[::-1]
+        # A record that is written enters its part. One is not due any more.
+        record = record_of(refreshing(NOW - 7 * SECOND), "two")
+        await store.swap("007", record, expected_etag="etag-007")
+        await store.swap("059", record_of(Unauthorized(), "two"), expected_etag="etag-059")
+        assert agendas() == {"old": 58, "new": 1}
+        stopped = DynamoDbStore(Stopped(peer, table), SealedRecords(KEYS))
+        with pytest.raises(StoreUnavailableError, match="stopped"):
+            await stopped.complete_listing()
+        await stopped.close()
+        moved = agendas()
+        assert 0 < moved["old"] < 58
+        assert await walk_due(store, 7, NOW) == before[1:]
+        # A walk may miss what moves meanwhile. It has the others in order, each once.
+        page = await store.due(None, NOW, limit=7)
+        await store.complete_listing()
+        found = page + await walk_due(store, 7, NOW, page[-1])
+        assert found == sorted(set(found))
+        assert set(found) < set(before)
+        # The next one has all.
+        assert await walk_due(store, 100, None) == before[1:]
+        assert agendas() == {"new": 59}
+        assert await store.load("003") == record_of(refreshing(NOW - 3 * SECOND), "etag-003")
+
+
+async def test_the_move_changes_nothing_that_is_written_or_deleted_meanwhile(
+    peer: DynamoDbPeer, table: str
+) -> None:
+    class Writing(CountingTable):
+        async def call(self, operation: str, **arguments: object) -> Mapping[str, Any]:
+            if operation == "update_item" and not self.calls[operation]:
+                async with opened(peer, table) as other:
+                    later = record_of(refreshing(NOW + SECOND), "two")
+                    await other.swap("written", later, expected_etag="etag-written")
+                peer.client.delete_item(TableName=table, Key={"id": {"S": "grant#deleted"}})
+            return await super().call(operation, **arguments)
+
+    store = DynamoDbStore(Writing(peer, table), SealedRecords(KEYS))
+    await fill(store, dict.fromkeys(("written", "deleted"), refreshing(NOW)))
+    await as_the_last_version_wrote_it(peer, table, "written", "deleted")
+    await store.complete_listing()
+    assert await walk_due(store, 10, None) == [Due((NOW + SECOND).timestamp(), "written")]
+    assert item_of(peer, table, "grant#written")["agenda"] != {"S": "refresh"}
+    assert [name async for name in store.connections()] == ["written"]
+    await store.close()
+
+
+async def test_an_item_that_moves_after_it_was_read_ahead_is_found_once(
+    peer: DynamoDbPeer, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.dynamodb_agenda.SHARDS", 1)
+    async with opened(peer, table) as store:
+        await fill(store, {name: refreshing(NOW + n * SECOND) for n, name in enumerate("abcx")})
+        await as_the_last_version_wrote_it(peer, table, "x")
+        first = await store.due(None, None, limit=1)
+        await store.complete_listing()
+        found = first + await walk_due(store, 10, None, first[-1])
+        assert [name for _, name in found] == ["a", "b", "c", "x"]
+
+
+async def test_many_of_one_date_in_one_part_are_read_in_the_order_of_their_names(
+    peer: DynamoDbPeer, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.dynamodb_agenda.SHARDS", 1)
+    async with opened(peer, table) as store:
+        # In another order than the names, and than any hash of theirs.
+        names = [f"{7 * number % 31:02}" for number in range(31)]
+        await fill(store, dict.fromkeys(names, refreshing(NOW)))
+        await fill(store, {"before": refreshing(NOW - SECOND), "later": refreshing(NOW + SECOND)})
+        for limit in (2, 3):
+            found = await walk_due(store, limit, None)
+            assert [name for _, name in found] == ["before", *sorted(names), "later"]
+
+
+# The listing
 
 
 async def list_all(store: Store, *, limit: int = 100) -> list[str]:
@@ -333,7 +466,7 @@ async def test_items_of_the_last_version_are_listed_once_the_listing_is_complete
     assert await list_all(store) == ["due", "not-due", "refreshed"]
     assert counting.calls["scan"] == 1
     assert await store.load("due") == record_of(refreshing(NOW), "one")
-    assert await store.due(NOW, limit=10) == ["due"]
+    assert await due(store, NOW) == ["due"]
     # Once per table.
     await store.complete_listing()
     assert counting.calls["scan"] == 1

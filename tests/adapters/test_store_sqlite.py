@@ -19,7 +19,7 @@ import pytest
 
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing
-from adapters.store_sqlite import SqliteStore
+from adapters.store_sqlite import _DUE, SqliteStore
 from domain.grant import Grant
 from ports.store import (
     LONGEST_WINDOW,
@@ -30,7 +30,17 @@ from ports.store import (
     UnreadableRecordError,
 )
 from tests.ports.store_contract import KEYS, Processes, SqliteFile
-from tests.ports.test_store_contract import NOTHING, NOW, PENDING, TOKENS, authorized, refreshing
+from tests.ports.test_store_contract import (
+    NOTHING,
+    NOW,
+    PENDING,
+    TOKENS,
+    authorized,
+    due,
+    fill,
+    refreshing,
+    walk_due,
+)
 from tests.records import record_of
 
 pytestmark = pytest.mark.anyio
@@ -232,13 +242,40 @@ async def test_a_changed_file_does_not_extend_a_login(path: Path) -> None:
     assert await store.take_login("key", taker="one", now=before) == PENDING
 
 
+async def test_a_file_of_the_last_version_gets_the_index_of_due_grants(path: Path) -> None:
+    store = store_at(path)
+    await fill(store, dict.fromkeys("cab", refreshing(NOW)))
+    await store.close()
+    execute(path, "DROP INDEX grants_due_order")
+    execute(path, "CREATE INDEX grants_due ON grants (due_at) WHERE due_at IS NOT NULL")
+    for _ in range(2):
+        store = store_at(path)
+        found = await walk_due(store, 1, NOW)
+        assert [name for _, name in found] == ["a", "b", "c"]
+        await store.close()
+    names = execute(path, "SELECT name FROM sqlite_master WHERE name LIKE 'grants_due%'")
+    assert names == [("grants_due_order",)]
+    # No table is read, nothing is sorted, and a page begins at its first row.
+    [(_, _, _, step)] = execute(path, f"EXPLAIN QUERY PLAN {_DUE}", 0.0, b"a", 1.0, 9)
+    assert str(step).startswith(
+        "SEARCH grants USING COVERING INDEX grants_due_order ((due_at,connection)>"
+    )
+
+
+async def test_due_grants_are_paged_past_a_name_that_is_not_utf_8(path: Path) -> None:
+    store = store_at(path)
+    await fill(store, dict.fromkeys(("a", "b", "z"), refreshing(NOW)))
+    execute(path, "UPDATE grants SET connection = CAST(x'c3' AS TEXT) WHERE connection = 'b'")
+    assert [name for _, name in await walk_due(store, 1, NOW)] == ["a", "z", "\udcc3"]
+
+
 async def unavailable_to_all(store: Store) -> None:
     """Try every operation: none may succeed."""
     with pytest.raises(StoreUnavailableError):
         await store.load("default")
     await unavailable_to_writers(store)
     with pytest.raises(StoreUnavailableError):
-        await store.due(NOW, limit=10)
+        await due(store, NOW)
 
 
 async def unavailable_to_writers(store: Store) -> None:
@@ -255,7 +292,7 @@ async def unavailable_to_writers(store: Store) -> None:
 async def available(store: Store) -> None:
     """Check that no refused write was made, and that each succeeds now."""
     assert await store.load("default") == NOTHING
-    assert await store.due(NOW, limit=10) == []
+    assert await due(store, NOW) == []
     assert await store.take_login("key", taker="one", now=NOW) is None
     await write_first(store, authorized(1))
     await store.put_login("key", PENDING)
@@ -314,7 +351,7 @@ async def test_a_locked_database_can_be_read_and_is_unavailable_to_writers_until
     with held(path, "BEGIN EXCLUSIVE"):
         await unavailable_to_writers(store)
         assert await store.load("default") == NOTHING
-        assert await store.due(NOW, limit=10) == []
+        assert await due(store, NOW) == []
     await available(store)
 
 
@@ -351,12 +388,12 @@ async def test_a_read_does_not_wait_for_a_write_that_waits_for_the_lock(path: Pa
         await asyncio.sleep(0)
         async with asyncio.timeout(LIMIT):
             assert await store.load("default") == record_of(refreshing(NOW), "one")
-            assert await store.due(NOW, limit=10) == ["default"]
+            assert await due(store, NOW) == ["default"]
             assert [name async for name in store.connections()] == ["default"]
         assert not writing.done()
     await writing
     assert await store.load("default") == after
-    assert await store.due(NOW, limit=10) == []
+    assert await due(store, NOW) == []
 
 
 @pytest.mark.usefixtures("patient")

@@ -169,7 +169,7 @@ async def opened(database: UpstashDatabase, *names: str) -> UpstashStore:
 async def test_records_of_the_last_version_are_listed_by_the_first_page(
     database: UpstashDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.upstash_listing._NAMES_AT_ONCE", 16)
+    monkeypatch.setattr("adapters.redis_listing._NAMES_AT_ONCE", 16)
     names = [f"{number:03}" for number in range(130)]
     store = await opened(database, *names, "foreign name")
     # As the last version wrote them, and a record of this one.
@@ -192,7 +192,7 @@ def requests_to(database: UpstashDatabase) -> int:
 async def test_records_that_are_too_large_together_are_read_in_parts(
     database: UpstashDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.upstash_listing._LARGEST_PAGE", 1)
+    monkeypatch.setattr("adapters.redis_listing._LARGEST_PAGE", 1)
     store = await opened(database, "a", "b")
     page = await store.load_records(["a", "b", "c"])
     assert ([name for name, _ in page.records], page.next) == (["a"], "a")

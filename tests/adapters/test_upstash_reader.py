@@ -424,10 +424,10 @@ def test_close_closes_every_connection(
         opened.append(connect(*arguments, **options))
         return opened[0]
 
-    def put_back_slowly(connection: HTTPConnection) -> _Idle:
+    def put_back_slowly(connection: HTTPConnection, since: float) -> _Idle:
         is_answered.set()
         assert may_put_back.wait(LIMIT.total_seconds())
-        return _Idle(connection)
+        return _Idle(connection, since=since)
 
     async def read_and_close(reader: UpstashReader) -> None:
         task = asyncio.ensure_future(read(reader))

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from functions.refresh.keeper import FIRST_POLL, POLL_GROWTH
 from tests.bench.cold_start import cold_start_rows
 from tests.bench.command import command_rows
 from tests.bench.figures import Row, table
@@ -16,9 +15,8 @@ from tests.bench.fresh_token import REQUESTS_A_ROUND, fresh_token_rows
 from tests.bench.key_timing import key_timing_rows
 from tests.bench.lambda_start import lambda_start_rows
 from tests.bench.stage import WORKERS, Stage, stage
-from tests.bench.stampede import PROVIDER_DELAY, stampede_rows
+from tests.bench.stampede import MOST_LOOKS, PROVIDER_DELAY, stampede_rows
 
-_FIRST = FIRST_POLL.total_seconds()
 _NOTES = f"""
 Times are medians, and in brackets the quartiles, between which half of all lie. Both sides of a
 ratio are measured by turns. It is taken in each round, and printed in the same way.
@@ -29,8 +27,8 @@ in process     GET /api/token of the ASGI application in the measuring process, 
 over HTTP      The same of one uvicorn worker, over a kept connection: one hop more.
 stampede       Callers at one instant, all in the measuring process, over {WORKERS} uvicorn
                workers, on an expired token. A worker that is not the one to refresh looks for the
-               new token after {_FIRST:g} s, and after {POLL_GROWTH:g} times as long each time:
-               the worst wait ends with such a look.
+               new token where the last refreshes say that it is due, {MOST_LOOKS} times a second at
+               most: the worst wait ends with such a look. The first stampede knows none of them.
 provider call  The refresh of a grant of its own, alone, by the keeper's own adapter. The simulated
                Digi-Key takes {PROVIDER_DELAY:g} s for it, and for that of a stampede.
 cold start     Processor time from the start of a process to its first answer, with a fresh token,
@@ -38,7 +36,8 @@ cold start     Processor time from the start of a process to its first answer, w
                which answers ok has not. Creating the TLS context, some 20 ms, is not counted.
 Lambda's       Time on the clock, of AWS's runtime for Python in AWS's emulator: from the start of a
                process until it asks for an event, and to the answer that somebody has to log in.
-               The table is reached before the first event.
+               The table is reached before the first event. Processor time of INIT: of a process
+               of its own that imports the runtime and the handler.
 command        Processor time of `oauth-callback token`, from the start of the interpreter to the
                end. The first row only imports what it cannot do without.
 key, control   The time to refuse a key, relative to one whose first byte is wrong. Then the share

@@ -46,11 +46,17 @@ def time_row(
     *,
     base: str,
     base_rounds: Sequence[Sequence[float]],
+    aim: float | None = None,
 ) -> Row:
-    """Relate times in seconds to those of the same round, which met the same load."""
+    """Relate times in seconds to those of the same round, which met the same load.
+
+    `aim`: the most that the ratio should be. A missed one fails nothing.
+    """
     ratios = [median(mine) / median(its) for mine, its in zip(rounds, base_rounds, strict=True)]
     relative_to = f"{base}: {_milliseconds(base_rounds)}"
-    return Row(cells=(what, _milliseconds(rounds), relative_to, Spread.of(ratios).text()))
+    spread = Spread.of(ratios)
+    reached = "" if aim is None else f", aim {aim:g}: {'missed' if spread.middle > aim else 'met'}"
+    return Row(cells=(what, _milliseconds(rounds), relative_to, spread.text() + reached))
 
 
 def count_row(what: str, measured: int, *, base: str, number: int, expected: int = 1) -> Row:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import httpx
 
-from adapters import store_upstash
+from adapters import redis_records
 from adapters.store_upstash import UpstashStore
 from functions.application import Application
 from functions.asgi import ROUTES
@@ -21,6 +21,8 @@ from functions.settings.settings import Settings
 from tests.bench.figures import Row, count_row, time_row
 from tests.bench.stage import API_KEY, CONNECTION, NO_CERTIFICATES, Stage
 
+# Of the time in process.
+AIM = 1.2
 REQUESTS_A_ROUND = 20
 _BARE_KEY = "bench:as-long-as-a-record"
 
@@ -48,7 +50,7 @@ async def fresh_token_rows(stage: Stage, *, rounds: int) -> list[Row]:
     calls = stage.provider_calls() - before
     return [
         *_counts(bare, in_process, over_http, calls),
-        _time_row("fresh token in process: time", in_process, bare),
+        _time_row("fresh token in process: time", in_process, bare, aim=AIM),
         _time_row("fresh token over HTTP: time", over_http, bare),
     ]
 
@@ -74,8 +76,8 @@ def _counts(bare: _Series, in_process: _Series, over_http: _Series, calls: int) 
     ]
 
 
-def _time_row(what: str, series: _Series, bare: _Series) -> Row:
-    return time_row(what, series.rounds, base="bare GET", base_rounds=bare.rounds)
+def _time_row(what: str, series: _Series, bare: _Series, *, aim: float | None = None) -> Row:
+    return time_row(what, series.rounds, base="bare GET", base_rounds=bare.rounds, aim=aim)
 
 
 @asynccontextmanager
@@ -96,9 +98,9 @@ async def _requests(stage: Stage) -> AsyncIterator[list[Ask]]:
 
 async def _bare_get(store: UpstashStore) -> Ask:
     """Prepare a GET of as much as the keeper reads."""
-    sealed = await store._reader.execute("HGET", store_upstash._grant_key(CONNECTION), "sealed")
+    sealed = await store._reader.execute("HGET", redis_records.grant_key(CONNECTION), "sealed")
     assert isinstance(sealed, str)
-    await store._execute("SET", _BARE_KEY, sealed)
+    await store._write("SET", _BARE_KEY, sealed)
 
     async def get() -> None:
         assert await store._reader.execute("GET", _BARE_KEY) == sealed

@@ -15,27 +15,25 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 
-from pydantic import TypeAdapter
-
-from domain.grant import Authorized
-from domain.tokens import Tokens
-from functions.settings.settings import Settings
-from functions.wiring import Wiring
 from tests.bench.load import Answer, Load, NextRequest, Target, percentile, statuses
-from tests.records import record_of
+from tests.bench.soak_parts import (
+    API_KEY,
+    ROOT,
+    environ_for,
+    figures_of,
+    log_in_all,
+    provider_running,
+)
 
-ROOT = Path(__file__).parents[2]
-API_KEY = "not-a-real-api-key-of-anything"
 WINDOWS = 10
 # Of callers with a key, while the provider hangs: so that there are refreshes that hang.
 CALLERS_WHILE_IT_HANGS = 5
 _HEAD = "   second  served     503   other  waiting   p50 ms   p99 ms   tasks  memory MB  refreshes"
-_Figures = TypeAdapter(dict[str, int])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -60,9 +58,15 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 
 async def _soak(options: argparse.Namespace) -> int:
     provider_arguments = ["--life", str(options.life), *(["--hangs"] if options.hang else [])]
-    with TemporaryDirectory() as folder, _provider(provider_arguments) as provider_port:
-        environ = _environ(Path(folder), provider_port)
-        await _log_in(environ, options)
+    with TemporaryDirectory() as folder, provider_running(*provider_arguments) as provider_port:
+        environ = environ_for(Path(folder), provider_port)
+        await log_in_all(
+            environ,
+            connections=options.connections,
+            life=timedelta(seconds=options.life),
+            # Where nobody answers, each needs a refresh.
+            are_expired=options.hang,
+        )
         async with _server(environ) as target:
             provider = Target(port=provider_port)
             callers = _callers(options)
@@ -71,7 +75,7 @@ async def _soak(options: argparse.Namespace) -> int:
             async with beside, load:
                 answers = await _watch(load, provider, options)
             answers += load.take()
-            refused = (await _figures(provider, "/stats"))["refused"]
+            refused = (await figures_of(provider, "/stats"))["refused"]
             return _judge(answers, refused)
 
 
@@ -83,8 +87,8 @@ async def _watch(load: Load, provider: Target, options: argparse.Namespace) -> l
         await asyncio.sleep(began_at + options.seconds * (window + 1) / WINDOWS - monotonic())
         answers = load.take()
         every += answers
-        server = await _figures(load.target, "/figures")
-        before, calls = calls, (await _figures(provider, "/stats"))["calls"]
+        server = await figures_of(load.target, "/figures")
+        before, calls = calls, (await figures_of(provider, "/stats"))["calls"]
         by_status = statuses(answers)
         served, away = by_status.pop(200, 0), by_status.pop(503, 0)
         _print(
@@ -119,58 +123,6 @@ def _callers(options: argparse.Namespace) -> NextRequest:
         return f"/api/token?connection={connection}", (f"x-api-key: {API_KEY}",)
 
     return ask
-
-
-async def _figures(target: Target, path: str) -> dict[str, int]:
-    _, body = await target.get(path)
-    return _Figures.validate_json(body)
-
-
-def _environ(folder: Path, provider_port: int) -> dict[str, str]:
-    return {
-        "CLIENT_ID": "a-client",
-        "CLIENT_SECRET": "a-client-secret-of-the-bench",
-        "API_KEY": API_KEY,
-        "PROVIDER": "custom",
-        "AUTHORIZATION_ENDPOINT": f"http://127.0.0.1:{provider_port}/authorize",
-        "TOKEN_ENDPOINT": f"http://127.0.0.1:{provider_port}/token",
-        "ROTATION": "always",
-        "SQLITE_PATH": str(folder / "grants.sqlite"),
-    }
-
-
-async def _log_in(environ: Mapping[str, str], options: argparse.Namespace) -> None:
-    """Store a grant for each connection, through the application's own store."""
-    wiring = Wiring(Settings.from_environ(environ))
-    now, life = datetime.now(UTC), timedelta(seconds=options.life)
-    for index in range(options.connections):
-        # Spread over a token's life, as logins are; all of them expired where nobody answers.
-        age = life if options.hang else life * index / options.connections
-        tokens = Tokens(
-            generation=0,
-            authorized_at=now - age,
-            issued_at=now - age,
-            access_token=f"first-{index}",
-            token_type="Bearer",
-            scope=None,
-            expires_at=now - age + life,
-            refresh_token=f"seed-{index}",
-            refresh_token_expires_at=None,
-        )
-        record = record_of(Authorized(tokens=tokens), f"first-{index}")
-        await wiring.store.swap(f"c{index}", record, expected_etag=None)
-    await wiring.close()
-
-
-@contextmanager
-def _provider(arguments: list[str]) -> Iterator[int]:
-    command = [sys.executable, "-m", "tests.bench.soak_provider", *arguments]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
-        try:
-            assert process.stdout is not None
-            yield int(process.stdout.readline())
-        finally:
-            process.terminate()
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """An authorization server for soaking: it rotates refresh tokens, and takes its time.
 
 A refresh token that it has not given out and that begins with `seed-` counts as a login's first.
+A refresh token that is sent a second time ends its login, as RFC 9700 §4.14.2 advises.
 """
 
 import argparse
@@ -24,8 +25,10 @@ class SoakProvider:
     hangs: bool
     calls: int = 0
     refused: int = 0
-    _living: set[str] = field(default_factory=set)
+    # The login of each refresh token, by its first one.
+    _logins: dict[str, str] = field(default_factory=dict)
     _spent: set[str] = field(default_factory=set)
+    _ended: set[str] = field(default_factory=set)
     # It never comes; and keeps hold of those that wait for it.
     _end: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -49,18 +52,19 @@ class SoakProvider:
 
     async def _answer(self, target: bytes, body: bytes) -> tuple[int, dict[str, object]]:
         if target == b"/stats":
-            return 200, {"calls": self.calls, "refused": self.refused}
+            ended = len(self._ended)
+            return 200, {"calls": self.calls, "refused": self.refused, "ended": ended}
         self.calls += 1
         if self.hangs:
             await self._end.wait()
         # At once, as the token may be sent again while this one waits.
-        granted = self._take(parse_qs(body.decode())["refresh_token"][0])
+        login = self._take(parse_qs(body.decode())["refresh_token"][0])
         await asyncio.sleep(random.uniform(FASTEST, SLOWEST))  # noqa: S311 - no secret
-        if not granted:
+        if login is None:
             self.refused += 1
             return 400, {"error": "invalid_grant"}
         refresh_token = uuid4().hex
-        self._living.add(refresh_token)
+        self._logins[refresh_token] = login
         return 200, {
             "access_token": uuid4().hex,
             "refresh_token": refresh_token,
@@ -68,13 +72,16 @@ class SoakProvider:
             "expires_in": self.life,
         }
 
-    def _take(self, refresh_token: str) -> bool:
-        is_first = refresh_token.startswith("seed-") and refresh_token not in self._spent
-        is_living = refresh_token in self._living
-        self._living.discard(refresh_token)
-        if is_first:
-            self._spent.add(refresh_token)
-        return is_first or is_living
+    def _take(self, refresh_token: str) -> str | None:
+        """Spend a refresh token, and return its login; None if it is refused."""
+        is_first = refresh_token.startswith("seed-")
+        login = refresh_token if is_first else self._logins.get(refresh_token)
+        if login is not None and refresh_token in self._spent:
+            self._ended.add(login)
+        if login is None or login in self._ended:
+            return None
+        self._spent.add(refresh_token)
+        return login
 
 
 def _length(head: bytes) -> int:

@@ -3,7 +3,8 @@
 import re
 
 from domain.grant import Cause, Failure
-from domain.ledger import OUTCOMES, HistoryEvent
+from domain.ledger import HistoryEvent
+from domain.outcomes import OUTCOMES
 from functions.http.problems import PROBLEMS, TYPE_PREFIX
 from tests.docs.pages import first_cells, page
 

@@ -68,7 +68,13 @@ def test_the_cron_is_let_in(environ: dict[str, str]) -> None:
         f"{environ['PUBLIC_URL']}/api/sweep",
         headers={"authorization": f"Bearer {environ['CRON_SECRET']}", "user-agent": "vercel-cron"},
     )
-    assert answer.json() == {"refreshed": 0, "skipped": 0, "failed": 0, "is_complete": True}
+    assert answer.json() == {
+        "refreshed": 0,
+        "skipped": 0,
+        "failed": 0,
+        "left": 0,
+        "is_complete": True,
+    }
 
 
 def test_the_button_asks_for_what_is_needed_and_for_a_store() -> None:

@@ -21,7 +21,8 @@ from domain.grant import (
 )
 from domain.policy import Policy
 from domain.provider import GrantType
-from domain.questions import USUAL_REFRESH, ask_again_at
+from domain.questions import ask_again_at
+from domain.serving import is_settled, next_question_at
 from tests.domain.examples import (
     ACCESS_LIFE,
     EXPIRED,
@@ -108,6 +109,8 @@ def test_a_caller_asks_again_when_a_question_may_begin_a_refresh(
     grant: Grant, policy: Policy, min_ttl: timedelta, at: datetime | None
 ) -> None:
     assert ask_again_at(grant, min_ttl, policy, T0) == at
+    if is_settled(grant):
+        assert next_question_at(grant.tokens, min_ttl, policy, T0) == at
 
 
 def test_in_doubt_a_valid_token_is_kept_to_its_min_ttl() -> None:
@@ -121,7 +124,7 @@ def test_in_doubt_a_valid_token_is_kept_to_its_min_ttl() -> None:
 def test_during_a_refresh_a_caller_asks_again_seconds_later() -> None:
     now = EXPIRED - 4 * MINUTE
     refreshing, _command = begin(GRANT, now)
-    assert ask_again_at(refreshing, MINUTE, POLICY, now) == now + USUAL_REFRESH
+    assert ask_again_at(refreshing, MINUTE, POLICY, now) == now + 5 * SECOND
     # Not after the token has expired.
     at_end = EXPIRED - TICK
     assert ask_again_at(refreshing, MINUTE, POLICY, at_end) == EXPIRED

@@ -178,6 +178,30 @@ def test_without_rotation_the_access_token_that_was_requested_last_wins() -> Non
     assert end(after, first, KEPT, EXPIRED + 2 * MINUTE, NO_ROTATION) is after
 
 
+def test_after_a_refusal_the_last_try_waits_for_the_end_of_a_late_access_token() -> None:
+    refreshing, first = begin(GRANT, EXPIRED, NO_ROTATION)
+    refused = FailureState(
+        failures=1,
+        failure=Failure.REFUSED,
+        at=EXPIRED,
+        retry_at=EXPIRED + MINUTE,
+        in_doubt_since=None,
+        since=EXPIRED,
+    )
+    grant = Authorized(tokens=refreshing.tokens, failure_state=refused)
+    after = authorized(end(grant, first, KEPT, EXPIRED + MINUTE, NO_ROTATION))
+    end_of_token = NO_ROTATION.last_try_at(after.tokens, EXPIRED + MINUTE)
+    assert end_of_token > EXPIRED + ACCESS_LIFE - MINUTE
+    assert after.failure_state == replace(refused, retry_at=end_of_token)
+    later = replace(grant, failure_state=replace(refused, retry_at=EXPIRED + 2 * ACCESS_LIFE))
+    after = authorized(end(later, first, KEPT, EXPIRED + MINUTE, NO_ROTATION))
+    assert after.failure_state == later.failure_state
+    # Another failure is about the request, and not about the refresh token.
+    other = replace(grant, failure_state=replace(refused, failure=Failure.UNAVAILABLE))
+    after = authorized(end(other, first, KEPT, EXPIRED + MINUTE, NO_ROTATION))
+    assert after.failure_state == other.failure_state
+
+
 def test_late_tokens_without_a_refresh_token_leave_the_attempt_in_flight_in_charge() -> None:
     refreshing, first = begin(GRANT, EXPIRED, NO_ROTATION)
     again, second = begin(refreshing, EXPIRED + MINUTE, NO_ROTATION, id_="attempt-2")

@@ -16,6 +16,7 @@ from domain.ledger import (
     Ledger,
     Note,
     append_entry,
+    append_refresh_time,
     count_refresh,
     merge_ledgers,
 )
@@ -174,3 +175,23 @@ def test_the_ends_of_refreshes_are_counted_by_outcome(event: HistoryEvent) -> No
     assert count_refresh(before, note) == {"tokens": 7 + (event in counted), "not-sent": 1}
     assert before == {"tokens": 7, "not-sent": 1}
     assert count_refresh({}, note) == ({"tokens": 1} if event in counted else {})
+
+
+@pytest.mark.parametrize(
+    ("before", "took", "after"),
+    [
+        pytest.param([], 3, [3], id="first"),
+        pytest.param([1, 2], 3, [1, 2, 3], id="newest-is-last"),
+        pytest.param([1, 2, 3, 4, 5], 6, [2, 3, 4, 5, 6], id="five-stay"),
+        pytest.param([1], 0, [1, 0], id="at-once"),
+        pytest.param([1], 30, [1, 30], id="longest"),
+        pytest.param([1], -1, [1], id="clock-set-back"),
+        pytest.param([1], 31, [1], id="clock-set-forward"),
+    ],
+)
+def test_times_of_the_last_refreshes_are_kept(
+    before: list[int], took: int, after: list[int]
+) -> None:
+    times = tuple(each * SECOND for each in before)
+    found = append_refresh_time(times, took * SECOND, longest=30 * SECOND)
+    assert found == tuple(each * SECOND for each in after)

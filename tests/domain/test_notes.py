@@ -33,13 +33,13 @@ from domain.grant import (
 from domain.ledger import (
     MAX_OTHERS,
     NOT_DELIVERED,
-    OUTCOMES,
     Entry,
     HistoryEvent,
     Ledger,
     Note,
     append_history,
 )
+from domain.outcomes import OUTCOMES
 from domain.question import Question, RefreshDue, RefreshRequested
 from domain.token_endpoint import (
     Delivery,

@@ -41,7 +41,6 @@ LEFT_OUT: dict[str, dict[str, object]] = {
     "LoginCompleted": {"precedence": Precedence.RENEWS, "read": Unauthorized()},
     "LoginLink": {"read": None, "renews": False},
     "Moved": {"place": 0},
-    "Note": {"quote": None, "is_requested": True, "arrived": ()},
     "News": {"cause": None},
     "Owed": {"done": frozenset()},
     "PendingLogin": {
@@ -59,15 +58,6 @@ LEFT_OUT: dict[str, dict[str, object]] = {
     "RevocationRequest": {"access_token": None},
     "Revoked": {"place": 0, "login": None},
     "Revoking": {"place": 0, "login": None},
-    "ServerMetadata": {
-        "issuer": None,
-        "authorization_endpoint": None,
-        "token_endpoint": None,
-        "revocation_endpoint": None,
-        "client_authentication": None,
-        "pkce": None,
-        "sends_issuer": None,
-    },
     "FailureState": {"quote": None, "since": None},
     "TokenErrorResponse": {
         "description": None,

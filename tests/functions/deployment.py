@@ -35,7 +35,6 @@ from ports.store import Store
 from tests.functions.grants import DAY
 from tests.functions.hosts import Host, Running
 from tests.functions.stores import Row, rows_of
-from tests.records import record_of
 from tests.system.client_address import UNTOLD
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
@@ -261,9 +260,14 @@ class Deployment:
         async def swap(store: Store) -> None:
             there = await store.load(connection)
             new_etag = f"seeded after {there.etag}"[:60] + str(id(grant))
-            record = record_of(grant, new_etag, there.ledger if ledger is None else ledger)
-            counted = replace(record, refreshes=there.refreshes)
-            await store.swap(connection, counted, expected_etag=there.etag)
+            record = replace(
+                there,
+                grant=grant,
+                etag=new_etag,
+                ledger=there.ledger if ledger is None else ledger,
+                alerts=None,
+            )
+            await store.swap(connection, record, expected_etag=there.etag)
 
         self._with_store(swap)
 

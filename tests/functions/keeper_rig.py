@@ -20,11 +20,13 @@ from domain.token_endpoint import (
 )
 from domain.tokens import Tokens
 from functions.refresh.keeper import Keeper, intent_limit
+from functions.refresh.poller import Poller
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
 from functions.refresh.sweep import Sweep
 from ports.authorization_server import AuthorizationServer
 from ports.clock import Clock
+from ports.entropy import Entropy
 from ports.rescue import RescuedRecord, UnreadableLine
 from ports.store import Record, StoreUnavailableError
 from tests.domain.examples import ACCESS_LIFE, POLICY, REFRESH_LIFE, RESPONSE, TOKENS
@@ -167,6 +169,7 @@ class KeeperRig:
         clock: Clock | None = None,
     ) -> Keeper:
         clock, entropy = clock or SystemClock(), SystemEntropy()
+        poller = Poller(self.store)
         recorder = Recorder(
             store=self.store,
             clock=clock,
@@ -182,6 +185,7 @@ class KeeperRig:
             entropy=entropy,
             policy=self.policy,
             intents=intent_limit(),
+            poller=lambda: poller,
         )
         self._recorders[keeper] = recorder
         return keeper
@@ -195,13 +199,24 @@ class KeeperRig:
             keeper=keeper, recorder=self.recorder_of(keeper), server=lambda: self.server
         )
 
-    def sweep(self, keeper: Keeper | None = None, clock: Clock | None = None) -> Sweep:
+    def sweep(
+        self,
+        keeper: Keeper | None = None,
+        clock: Clock | None = None,
+        *,
+        entropy: Entropy | None = None,
+        client_of: Callable[[str], str | None] = lambda _: None,
+        alerts_are_on: bool = False,
+    ) -> Sweep:
         keeper = keeper or self.instance()
         return Sweep(
             keeper_of=lambda _: keeper,
             revocations_of=lambda _: self.revocations(keeper),
             store=self.store,
             clock=clock or SystemClock(),
+            entropy=entropy,
+            client_of=client_of,
+            alerts_are_on=alerts_are_on,
         )
 
     async def keep(

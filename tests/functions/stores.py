@@ -11,11 +11,14 @@ from tempfile import TemporaryDirectory
 from typing import TypeAlias
 from unittest.mock import patch
 
+from adapters.postgres_schema import CONNECTIONS, COUNTS, LOGINS
 from functions.alerts.deployment import DEPLOYMENT
+from functions.refresh.sweep_walk import SWEEP
 from tests.system.aws_peer import variables_for
 from tests.system.dynamodb_peer import DynamoDbPeer, dynamodb_server
 from tests.system.loopback import http
-from tests.system.redis_peer import redis_server
+from tests.system.postgres_peer import postgres_server
+from tests.system.redis_peer import redis_execute, redis_server
 from tests.system.upstash_front import upstash_front
 
 Row: TypeAlias = tuple[object, ...]
@@ -28,7 +31,10 @@ NO_STORE: Mapping[str, None] = dict.fromkeys(
         "KV_REST_API_TOKEN",
         "UPSTASH_REDIS_REST_URL",
         "UPSTASH_REDIS_REST_TOKEN",
+        "REDIS_URL",
         "DYNAMODB_TABLE",
+        "DATABASE_URL",
+        "POSTGRES_URL",
     ]
 )
 
@@ -83,6 +89,29 @@ def upstash_store() -> Iterator[StorePeer]:
         yield StorePeer(environ=environ, clear=clear)
 
 
+@contextmanager
+def redis_store() -> Iterator[StorePeer]:
+    """Run a real Redis, which is reached by TCP."""
+    with redis_server() as redis:
+
+        def clear() -> None:
+            redis.execute("FLUSHALL")
+
+        yield StorePeer(environ=redis.environ, clear=clear)
+
+
+@contextmanager
+def postgres_store() -> Iterator[StorePeer]:
+    """Run a Postgres, and create a database with the store's tables."""
+    with postgres_server() as server:
+        url = server.new_database()
+
+        def clear() -> None:
+            server.execute(f"TRUNCATE {CONNECTIONS}, {LOGINS}, {COUNTS}", url=url)
+
+        yield StorePeer(environ={"DATABASE_URL": url}, clear=clear)
+
+
 class DynamoDbStores:
     """Tables of one DynamoDB, which runs while there is one at least.
 
@@ -124,9 +153,9 @@ dynamodb_store = DynamoDbStores()
 def rows_of(environ: Mapping[str, str]) -> list[Row]:
     """Read everything in the store, in its own form.
 
-    Counts of failures, the deployment's own record and the mark of a listing are left out.
+    Counts of failures, the deployment's own records and the mark of a listing are left out.
     """
-    others = ("count#", ":count:", DEPLOYMENT, "-complete")
+    others = ("count#", ":count:", DEPLOYMENT, SWEEP, "-complete")
     return [row for row in _all_rows(environ) if not any(mark in str(row) for mark in others)]
 
 
@@ -176,7 +205,9 @@ def _sqlite_rows(path: str) -> list[Row]:
 
 
 def execute(environ: Mapping[str, str], *command: str | int) -> object:
-    """Let the Redis behind an Upstash of our own do something."""
+    """Let a Redis do something, also one behind an Upstash of our own."""
+    if (url := environ.get("REDIS_URL")) is not None:
+        return redis_execute(url, *command)
     answer = http.post(
         environ["KV_REST_API_URL"],
         json=command,

@@ -13,7 +13,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from adapters import dynamodb_listing, store_dynamodb
+from adapters import dynamodb_agenda, dynamodb_listing, store_dynamodb
 from adapters.rescue_log import RescueLog
 from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing
@@ -36,11 +36,12 @@ from tests.system.dynamodb_peer import TABLE
 CALLED = {
     "ApiRole": {"load", "swap", "put_login", "take_login", "count", "_query_names", "_get_items"},
     "SweepRole": {
-        *("load", "swap", "_query_due", "_query_names", "_get_items"),
+        *("load", "swap", "_fill", "_query_names", "_get_items"),
         # Once, for the records of an earlier version.
-        *("complete", "_enter_one"),
+        *("complete", "_enter_one", "_move"),
     },
 }
+_MODULES = (store_dynamodb, dynamodb_agenda, dynamodb_listing)
 INDEXES = {"ApiRole": ["listing"], "SweepRole": ["due", "listing"]}
 # Further calls by the operators' commands, with the rights of the operator.
 OPERATORS = {"connections"}
@@ -68,13 +69,14 @@ def operations() -> dict[str, set[str]]:
     """The operations of DynamoDB that each method of the store calls, as its source says."""
     client = botocore.session.Session().create_client("dynamodb", region_name="eu-central-1")
     names: Mapping[str, str] = client.meta.method_to_api_mapping
-    sources = [inspect.getsource(module) for module in (store_dynamodb, dynamodb_listing)]
-    return {
-        method.name: {f"dynamodb:{names[name]}" for name in _called(method)}
-        for source in sources
-        for method in ast.walk(ast.parse(source))
-        if isinstance(method, ast.AsyncFunctionDef)
-    }
+    sources = [inspect.getsource(module) for module in _MODULES]
+    found: dict[str, set[str]] = {}
+    for source in sources:
+        for method in ast.walk(ast.parse(source)):
+            if isinstance(method, ast.AsyncFunctionDef):
+                calls = {f"dynamodb:{names[name]}" for name in _called(method)}
+                found.setdefault(method.name, set()).update(calls)
+    return found
 
 
 def _called(method: ast.AsyncFunctionDef) -> Iterator[str]:

@@ -45,7 +45,14 @@ def test_a_store_that_is_given_is_the_only_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{}, REDIS, {"SQLITE_PATH": "mine.sqlite"}, {"DYNAMODB_TABLE": "mine"}]
+    "given",
+    [
+        {},
+        REDIS,
+        {"SQLITE_PATH": "mine.sqlite"},
+        {"DYNAMODB_TABLE": "mine"},
+        {"DATABASE_URL": "postgres://db.example/mine"},
+    ],
 )
 def test_the_simulation_never_touches_a_store_that_is_given(given: dict[str, str]) -> None:
     local = LocalEnvironment.complete(given)

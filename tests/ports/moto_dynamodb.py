@@ -1,4 +1,4 @@
-"""A DynamoDB in this process: moto answers the requests of botocore.
+"""A DynamoDB in this process: moto answers the requests of botocore, and of our own client.
 
 It is a second implementation of DynamoDB, next to that of `tests.system.dynamodb_peer`.
 """
@@ -12,10 +12,14 @@ from unittest.mock import patch
 from uuid import uuid4
 
 import botocore.session
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.compat import HTTPHeaders
 from botocore.httpsession import URLLib3Session
 from moto import mock_aws
+from moto.core.models import botocore_stubber
 from moto.dynamodb.responses import DynamoHandler
 
+from adapters.http_connections import HttpAnswer, HttpConnections
 from tests.system.dynamodb_peer import TABLE
 
 ACCESS: Mapping[str, str] = {
@@ -32,9 +36,10 @@ _call_action = DynamoHandler.call_action
 
 @contextmanager
 def moto_dynamodb() -> Iterator[None]:
-    """Answer all clients of botocore, and send nothing over the network."""
+    """Answer all clients of AWS, and send nothing over the network."""
     with (
         mock_aws(),
+        patch.object(HttpConnections, "post", _answer),
         patch.object(DynamoHandler, "call_action", _call_in_turn),
         patch.object(URLLib3Session, "send", _refuse_to_send),
     ):
@@ -57,6 +62,23 @@ def _call_in_turn(handler: DynamoHandler) -> Any:
     """Lock a call: moto checks a condition and writes in two steps."""
     with _turn:
         return _call_action(handler)
+
+
+def _answer(
+    _connections: HttpConnections, path: str, headers: Mapping[str, str], body: bytes
+) -> HttpAnswer:
+    """Answer a request of our own client as if botocore had sent it."""
+    url = f"https://{headers['host']}{path}"
+    given = HTTPHeaders.from_dict(dict(headers))
+    request = AWSPreparedRequest("POST", url, given, body, stream_output=False)
+    answered = botocore_stubber.process_request(request)
+    assert answered is not None
+    status, answer_headers, content = answered
+    return HttpAnswer(
+        status=status,
+        headers={name.lower(): str(value) for name, value in answer_headers.items()},
+        body=content.encode() if isinstance(content, str) else content,
+    )
 
 
 def _refuse_to_send(*_args: object, **_kwargs: object) -> Any:

@@ -24,12 +24,14 @@ from adapters.sealed_records import SealedRecords
 from adapters.sealing import KeyRing
 from adapters.store_dynamodb import DynamoDbStore
 from adapters.store_memory import MemoryStore
+from adapters.store_redis import RedisStore
 from adapters.store_sqlite import SqliteStore
 from adapters.store_upstash import UpstashStore
 from ports.store import Store
 from tests.patience import be_patient
 from tests.system.dynamodb_peer import DynamoDbPeer, dynamodb_server
-from tests.system.redis_peer import redis_server
+from tests.system.postgres_peer import PgbouncerPeer, PostgresPeer, pgbouncer, postgres_server
+from tests.system.redis_peer import RedisPeer, redis_server
 from tests.system.upstash_front import UpstashPeer, upstash_front
 
 KEYS = KeyRing([bytes(range(32))])
@@ -99,10 +101,36 @@ class UpstashDatabase:
 
 @cache
 def _upstash() -> UpstashPeer:
-    """Start Redis and a front with the Upstash protocol, once per process."""
+    """Start a front with the Upstash protocol of the Redis of this process, once."""
     stack = ExitStack()
     atexit.register(stack.close)
-    return stack.enter_context(upstash_front(stack.enter_context(redis_server())))
+    return stack.enter_context(upstash_front(redis()))
+
+
+@dataclass(frozen=True, slots=True)
+class RedisServer:
+    """A Redis store's server."""
+
+    url: str
+
+    @classmethod
+    def at(cls, _folder: Path) -> Self:
+        """Empty the server that all tests of this process share."""
+        peer = redis()
+        peer.execute("FLUSHALL")
+        return cls(peer.url)
+
+    def open(self) -> Store:
+        """Open the store."""
+        return RedisStore(self.url, SealedRecords(KEYS))
+
+
+@cache
+def redis() -> RedisPeer:
+    """Start a Redis, once per process."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(redis_server())
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +163,49 @@ def dynamodb() -> DynamoDbPeer:
     return stack.enter_context(dynamodb_server())
 
 
+@dataclass(frozen=True, slots=True)
+class PostgresDatabase:
+    """A Postgres store's database."""
+
+    url: str = field(repr=False)
+
+    @classmethod
+    def new(cls, _folder: Path) -> Self:
+        """Create a database in the server that all tests of this process share."""
+        return cls(postgres().new_database())
+
+    @classmethod
+    def behind_pgbouncer(cls, _folder: Path) -> Self:
+        """Create a database that is reached through a pooler in transaction mode."""
+        return cls(pooler().url_of(postgres().new_database()))
+
+    def open(self) -> Store:
+        """Open the store."""
+        # Imported here: most users of this module need no Postgres.
+        address = import_module("adapters.postgres_address").PostgresAddress
+        pool = import_module("adapters.postgres_pool").PostgresPool
+        store: Store = import_module("adapters.store_postgres").PostgresStore(
+            pool(address.of(self.url, "DATABASE_URL")), SealedRecords(KEYS)
+        )
+        return store
+
+
+@cache
+def postgres() -> PostgresPeer:
+    """Start a Postgres, once per process."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(postgres_server())
+
+
+@cache
+def pooler() -> PgbouncerPeer:
+    """Start a pgbouncer in front of that Postgres, once per process."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(pgbouncer(postgres()))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreUnderTest:
     """A kind of store. `address` makes a new, empty one while the context `around` is open."""
@@ -150,7 +221,9 @@ STORES = (
     StoreUnderTest(name="memory", address=Memory.new, is_local=True),
     StoreUnderTest(name="sqlite", address=lambda folder: SqliteFile(folder / "store.sqlite")),
     StoreUnderTest(name="upstash", address=UpstashDatabase.at),
+    StoreUnderTest(name="redis", address=RedisServer.at),
     StoreUnderTest(name="dynamodb", address=DynamoDbTableAt.new),
+    StoreUnderTest(name="postgres", address=PostgresDatabase.new),
     StoreUnderTest(
         name="dynamodb-moto",
         address=DynamoDbTableAt.in_moto,
@@ -158,8 +231,12 @@ STORES = (
         is_local=True,
     ),
 )
-# moto runs one call at a time, so that nothing can contend there.
-CONTENDED = tuple(kind for kind in STORES if kind.name != "dynamodb-moto")
+# moto runs one call at a time, so that nothing can contend there. A pooler gives each transaction
+# another session, which only matters where there are many.
+CONTENDED = (
+    *(kind for kind in STORES if kind.name != "dynamodb-moto"),
+    StoreUnderTest(name="pgbouncer", address=PostgresDatabase.behind_pgbouncer),
+)
 
 
 def _moto() -> Any:

@@ -579,7 +579,7 @@ def test_hosts_of_the_deployments_settings_may_be_anywhere() -> None:
         PROVIDER, token_endpoint="https://a.test/", revocation_endpoint="https://b.test/"
     )
     set_by_hand = ServerMetadata(issuer="https://a.test", revocation_endpoint="https://b.test/")
-    assert MetadataHosts.from_metadata(provider, replace(set_by_hand, issuer=None)) is None
+    assert MetadataHosts.from_metadata(provider, set_by_hand._replace(issuer=None)) is None
     nowhere = MetadataHosts(issuer="a.test", hosts=frozenset())
     assert MetadataHosts.from_metadata(provider, set_by_hand) == nowhere
     wire = WireFormat(refresh_endpoint="https://c.test/refresh")

@@ -26,7 +26,7 @@ from domain.grant import (
 )
 from domain.ledger import Ledger
 from domain.tokens import Tokens
-from ports.store import ConflictError, Record, RecordPage, Store
+from ports.store import ConflictError, Due, Record, RecordPage, Store
 from tests.domain.examples import LEDGER
 from tests.ports.store_contract import CONTENDED, Contender, StoreInUse
 from tests.records import record_of
@@ -141,7 +141,7 @@ async def test_checklist_46_a_swap_that_expects_another_record_returns_the_prese
     assert found == NOTHING
     assert await store.load("default") == there
     assert await store.load("missing") == NOTHING
-    assert await store.due(NOW, limit=10) == []
+    assert await due(store, NOW) == []
 
 
 async def test_an_unauthorized_record_has_an_etag(in_use: StoreInUse) -> None:
@@ -405,7 +405,7 @@ async def test_counts_touch_neither_records_nor_logins(in_use: StoreInUse) -> No
     await store.put_login("key", PENDING)
     assert await store.count("key", window_ends=NOW) == 1
     assert await store.load("key") == record_of(refreshing(NOW), "one")
-    assert await store.due(NOW, limit=10) == ["key"]
+    assert await due(store, NOW) == ["key"]
     assert await store.take_login("key", taker="one", now=NOW) == PENDING
 
 
@@ -415,6 +415,11 @@ async def test_counts_touch_neither_records_nor_logins(in_use: StoreInUse) -> No
 async def fill(store: Store, grants_by_name: Mapping[str, Grant]) -> None:
     for name, grant in grants_by_name.items():
         await store.swap(name, record_of(grant, f"etag-{name}"), expected_etag=None)
+
+
+async def due(store: Store, before: datetime | None, *, limit: int = 10) -> list[str]:
+    """Return the names of the first page."""
+    return [name for _, name in await store.due(None, before, limit=limit)]
 
 
 async def test_due_grants_are_listed_longest_overdue_first(in_use: StoreInUse) -> None:
@@ -430,21 +435,71 @@ async def test_due_grants_are_listed_longest_overdue_first(in_use: StoreInUse) -
             "third": in_doubt(NOW - minute),
         },
     )
-    assert await store.due(NOW, limit=10) == ["first", "second", "third", "fourth"]
-    assert await in_use.open().due(NOW, limit=10) == ["first", "second", "third", "fourth"]
-    assert await store.due_later(NOW, limit=10) == ["later"]
-    assert await store.due_later(NOW - TICK, limit=10) == ["later"]
-    assert await store.due_later(NOW - minute, limit=1) == ["fourth"]
-    assert await store.due_later(NOW + minute, limit=10) == []
+    assert await due(store, NOW) == ["first", "second", "third", "fourth"]
+    assert await due(in_use.open(), NOW) == ["first", "second", "third", "fourth"]
+    assert await due(store, NOW, limit=2) == ["first", "second"]
+    assert (await due(store, None))[-1] == "later"
 
 
-async def test_no_more_than_the_limit_is_listed_and_the_longest_overdue_first(
+# In the order of code points, which is that of UTF-8's bytes, and of no other.
+SAME_DATE = ["", "-", "A", "B", "Z-a", "Za", "a", "a ", "aB", "ab", "b", "é", "\uffee", "🐎"]
+
+
+async def walk_due(
+    store: Store, limit: int, before: datetime | None, after: Due | None = None
+) -> list[Due]:
+    """Read all pages. Each but the last is as long as the limit allows."""
+    found: list[Due] = []
+    while True:
+        page = await store.due(after, before, limit=limit)
+        found += page
+        if len(page) < limit:
+            return found
+        after = page[-1]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
+async def test_pages_of_due_grants_have_each_once_by_date_and_name(
+    in_use: StoreInUse, limit: int
+) -> None:
+    store, hour = in_use.open(), timedelta(hours=1)
+    by_name = {name: refreshing(NOW) for name in reversed(SAME_DATE)}
+    early = {f"early-{number:02}": refreshing(NOW - number * TICK) for number in range(1, 20)}
+    late = {"later": refreshing(NOW + TICK), "0": refreshing(NOW + hour)}
+    await fill(store, {**by_name, **late, **early})
+    in_order = [*reversed(early), *SAME_DATE, "later", "0"]
+    found = await walk_due(in_use.open(), limit, None)
+    assert found == sorted(found)
+    assert [name for _, name in found] == in_order
+    assert await walk_due(store, limit, NOW) == found[:-2]
+    # From anywhere: after one of the same date, one that is gone, and one of a date between.
+    middle = found.index(Due(NOW.timestamp(), "Za"))
+    for after in (found[middle], Due(NOW.timestamp(), "Za\x01")):
+        assert await walk_due(in_use.open(), limit, NOW + TICK, after) == found[middle + 1 : -1]
+    between = Due(found[-2].at + 1, "x")
+    assert await walk_due(store, limit, None, between) == found[-1:]
+    assert await walk_due(store, limit, NOW, between) == []
+
+
+async def test_a_walk_misses_nothing_that_stays_due_while_others_are_written(
     in_use: StoreInUse,
 ) -> None:
-    store = in_use.open()
-    await fill(store, {f"{n}": refreshing(NOW - timedelta(hours=n)) for n in range(1, 6)})
-    assert await store.due(NOW, limit=2) == ["5", "4"]
-    assert await store.due(NOW, limit=5) == ["5", "4", "3", "2", "1"]
+    store, other = in_use.open(), in_use.open()
+    days = {f"{number:02}": refreshing(NOW + timedelta(days=number)) for number in range(40)}
+    await fill(store, days)
+    first = await store.due(None, None, limit=5)
+    assert [name for _, name in first] == ["00", "01", "02", "03", "04"]
+    # Others are processed: one before, and one after what was read.
+    for name in ("02", "20"):
+        record = record_of(refreshing(NOW + timedelta(days=100)), "two")
+        await other.swap(name, record, expected_etag=f"etag-{name}")
+    rest = await walk_due(store, 5, None, first[-1])
+    unchanged = [name for _, name in rest if name not in {"02", "20"}]
+    assert unchanged == sorted({*days} - {name for _, name in first} - {"20"})
+    # Another sweep has taken the next pages meanwhile.
+    await store.due(None, None, limit=5)
+    expected = await walk_due(in_use.open(), 5, None, rest[9])
+    assert await walk_due(store, 5, None, rest[9]) == expected
 
 
 async def test_a_grant_is_due_at_its_instant_and_not_a_microsecond_earlier(
@@ -453,7 +508,7 @@ async def test_a_grant_is_due_at_its_instant_and_not_a_microsecond_earlier(
     store = in_use.open()
     await fill(store, {"default": refreshing(NOW)})
     for before, named in ((NOW - TICK, []), (NOW, ["default"]), (NOW + TICK, ["default"])):
-        assert await store.due(before, limit=10) == named
+        assert await due(store, before) == named
 
 
 async def test_a_grant_that_is_never_due_is_never_listed(in_use: StoreInUse) -> None:
@@ -470,7 +525,7 @@ async def test_a_grant_that_is_never_due_is_never_listed(in_use: StoreInUse) -> 
             "for ever": Authorized(tokens=replace(TOKENS, expires_at=None)),
         },
     )
-    assert await store.due(NOW + timedelta(days=10_000), limit=10) == []
+    assert await due(store, NOW + timedelta(days=10_000)) == []
 
 
 async def test_a_swap_changes_when_a_grant_is_due(in_use: StoreInUse) -> None:
@@ -489,10 +544,10 @@ async def test_a_swap_changes_when_a_grant_is_due(in_use: StoreInUse) -> None:
         await store.swap("default", record_of(grant, f"{number}"), expected_etag=etag)
         etag = f"{number}"
         if at is None:
-            assert await store.due(NOW + timedelta(days=10_000), limit=10) == []
+            assert await due(store, NOW + timedelta(days=10_000)) == []
         else:
-            assert await store.due(at - TICK, limit=10) == []
-            assert await store.due(at, limit=10) == ["default"]
+            assert await due(store, at - TICK) == []
+            assert await due(store, at) == ["default"]
 
 
 async def test_a_record_is_due_for_its_alerts_too(in_use: StoreInUse) -> None:
@@ -512,8 +567,8 @@ async def test_a_record_is_due_for_its_alerts_too(in_use: StoreInUse) -> None:
         record = record_of(grant, f"{number}", alerts=alerts)
         await store.swap("default", record, expected_etag=etag)
         etag = f"{number}"
-        assert await store.due((at or NOW) - TICK, limit=10) == []
-        assert await store.due(at or FAR, limit=10) == ([] if at is None else ["default"])
+        assert await due(store, (at or NOW) - TICK) == []
+        assert await due(store, at or FAR) == ([] if at is None else ["default"])
 
 
 # Records in pages
@@ -614,7 +669,7 @@ async def test_pages_of_large_records_are_complete(in_use: StoreInUse) -> None:
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adapters.store_sqlite._PAGE_SIZE", 16)
-    monkeypatch.setattr("adapters.store_upstash._SCAN_PAGE", 16)
+    monkeypatch.setattr("adapters.redis_records._SCAN_PAGE", 16)
 
 
 async def named(store: Store) -> list[str]:

@@ -24,7 +24,7 @@ from functions.http.problems import ProblemError
 from functions.login.adopted_body import AdoptedBody
 from functions.login.adoptions import Adoptions
 from functions.refresh.keeper import QuestionResult
-from functions.refresh.sweep import SweepOutcome, _outcome_of
+from functions.refresh.sweep_outcomes import SweepOutcome, outcome_of
 from tests.domain.examples import T0
 from tests.simulation.adopted_logins import Login, adopted_name, in_charge, name_of, parts_of
 from tests.simulation.adoption_judge import AdoptionJudge
@@ -212,7 +212,7 @@ class AdoptingConnection(Connection):
         if len(parts) == 1 and not isinstance(result.before, Adopting):
             [name] = parts
             return self.by_name[name].judge.swept(call, result)
-        return _outcome_of(result)
+        return outcome_of(result)
 
     # Adoptions.
 

@@ -30,11 +30,12 @@ from functions.alerts.delivery import Delivery
 from functions.alerts.message import AlertMessage
 from functions.refresh.alert_duty import AlertDuty
 from functions.refresh.keeper import Keeper, intent_limit
+from functions.refresh.poller import Poller
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
 from functions.refresh.sweep import Sweep
 from ports.rescue import RescuedRecord, UnreadableLine
-from ports.store import ConflictError, Record, StoreUnavailableError
+from ports.store import ConflictError, Due, Record, StoreUnavailableError
 from tests.domain.examples import T0
 from tests.domain.provider_model import Kind
 from tests.simulation.alert_channels import SimulatedChannel, Try
@@ -134,10 +135,10 @@ class AlertStore(MemoryStore):
         await asyncio.sleep(self._world.latency())
         return record
 
-    async def due(self, before: datetime, *, limit: int) -> list[str]:
+    async def due(self, after: Due | None, before: datetime | None, *, limit: int) -> list[Due]:
         """Return the connections that are due, if the network lets it."""
         await self._travel()
-        return await super().due(before, limit=limit)
+        return await super().due(after, before, limit=limit)
 
     async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
         """Write the record, if the network lets it; its answer may be lost, or it is late."""
@@ -302,6 +303,7 @@ class AlertWorld:
             policy=self.policy,
             alerts=lambda: duty,
         )
+        poller = Poller(self.store)
         instance.keeper = keeper = Keeper(
             recorder=instance.recorder,
             server=lambda: self,
@@ -309,6 +311,7 @@ class AlertWorld:
             entropy=entropy,
             policy=self.policy,
             intents=intent_limit(),
+            poller=lambda: poller,
         )
         instance.revocations = Revocations(
             keeper=keeper, recorder=instance.recorder, server=lambda: self

@@ -21,7 +21,7 @@ from domain.grant import (
     Inactive,
 )
 from functions.refresh.keeper import QuestionResult
-from functions.refresh.sweep import SweepOutcome
+from functions.refresh.sweep_outcomes import SweepOutcome
 from tests.simulation.exchanges import Call, Exchange, RequestKind
 from tests.simulation.history import History
 from tests.simulation.instance import Instance

@@ -10,6 +10,7 @@ from domain.events import LoginCompleted
 from domain.grant import Grant, tokens_of
 from domain.tokens import Tokens
 from functions.login import logins
+from ports.store import Due
 
 
 def order_logins_by_their_clocks(patch: pytest.MonkeyPatch) -> None:
@@ -33,7 +34,11 @@ def believe_what_is_behind(patch: pytest.MonkeyPatch) -> None:
 
 
 def ask_for_nothing_later(patch: pytest.MonkeyPatch) -> None:
-    async def mutant(_store: MemoryStore, _after: datetime, *, limit: int) -> list[str]:
-        return [][:limit]
+    due = MemoryStore.due
 
-    patch.setattr(MemoryStore, "due_later", mutant)
+    async def mutant(
+        store: MemoryStore, after: Due | None, before: datetime | None, *, limit: int
+    ) -> list[Due]:
+        return [] if before is None else await due(store, after, before, limit=limit)
+
+    patch.setattr(MemoryStore, "due", mutant)

@@ -22,6 +22,7 @@ from functions.refresh import sweep as sweep_module
 from functions.refresh.keeper import Keeper, QuestionResult
 from functions.refresh.recorder import Recorder
 from functions.refresh.shared_tasks import SharedTasks
+from functions.refresh.sweep_outcomes import SweepOutcome, outcome_of
 from ports.store import ConflictError, Record, UnreadableRecordError
 from tests.records import record_of
 from tests.simulation.simulated_store import SimulatedStore
@@ -117,13 +118,11 @@ def give_up_a_write_at_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def report_what_waits_as_refreshed(patch: pytest.MonkeyPatch) -> None:
-    outcome_of = sweep_module._outcome_of
-
-    def mutant(result: QuestionResult) -> sweep_module.SweepOutcome:
+    def mutant(result: QuestionResult) -> SweepOutcome:
         waits = isinstance(result.answer, Wait)
-        return sweep_module.SweepOutcome.REFRESHED if waits else outcome_of(result)
+        return SweepOutcome.REFRESHED if waits else outcome_of(result)
 
-    patch.setattr(sweep_module, "_outcome_of", mutant)
+    patch.setattr(sweep_module, "outcome_of", mutant)
 
 
 def overwrite_what_cannot_be_read(patch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from domain import attempts, effects, error_meanings, expiries, failures, questions
 from domain import decide as decide_module
+from domain import grant as grant_module
 from domain.commands import Answer, Decision, Effect, NothingDue
 from domain.events import AttemptEnded
 from domain.grant import (
@@ -31,7 +32,6 @@ from domain.policy import Policy
 from domain.question import Question, RefreshDue, RefreshRequested
 from domain.token_endpoint import NoAnswer, TokenErrorResponse, TokenResponse
 from domain.tokens import Tokens
-from ports import store
 from tests.domain.examples import T0
 
 NO_TIME = timedelta(0)
@@ -210,7 +210,7 @@ def forget_a_lapsed_attempt(patch: pytest.MonkeyPatch) -> None:
     def mutant(grant: Grant) -> datetime | None:
         return None if isinstance(grant, Refreshing) else due_at(grant)
 
-    patch.setattr(store, "due_at", mutant)
+    patch.setattr(grant_module, "due_at", mutant)
     patch.setattr(questions, "due_at", mutant)
 
 

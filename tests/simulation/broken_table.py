@@ -52,4 +52,4 @@ def believe_the_index(patch: pytest.MonkeyPatch) -> None:
 
 
 def leave_grants_out_of_the_index(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(store_dynamodb, "_when_due", lambda _grant: {})
+    patch.setattr(store_dynamodb, "_when_due", lambda _name, _record: {})

@@ -33,6 +33,7 @@ from functions.http.problems import ProblemError
 from functions.login.links import LoginLinks
 from functions.login.logins import Logins
 from functions.refresh.keeper import Keeper, intent_limit
+from functions.refresh.poller import Poller
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
 from functions.refresh.sweep import Sweep
@@ -92,6 +93,7 @@ class ClockWorld:
             revoke_late_tokens=lambda *late: self.revocations.revoke_late_tokens(*late),  # noqa: PLW0108 - made below
             policy=policy,
         )
+        poller = Poller(self.store)
         self.keeper = Keeper(
             recorder=self.recorder,
             server=lambda: self,
@@ -99,6 +101,7 @@ class ClockWorld:
             entropy=entropy,
             policy=policy,
             intents=intent_limit(),
+            poller=lambda: poller,
         )
         self.revocations = Revocations(
             keeper=self.keeper, recorder=self.recorder, server=lambda: self

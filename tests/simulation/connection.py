@@ -22,7 +22,7 @@ from domain.provider import RotationKind
 from domain.token_endpoint import TokenResponse
 from domain.tokens import Tokens
 from functions.refresh.keeper import PATIENCE, QuestionResult
-from functions.refresh.sweep import SweepOutcome
+from functions.refresh.sweep_outcomes import SweepOutcome
 from ports.rescue import RescuedRecord
 from ports.store import Record, StoreUnavailableError, UnreadableRecordError
 from tests.domain.examples import T0

@@ -609,7 +609,7 @@ MUTANTS = [
     _of_alerts(
         "the sweep delivers nothing",
         alerts.leave_deliveries_to_the_writer,
-        {Rule.ALERT_LOST, Rule.ALERT_INSISTED, Rule.ALERT_MISSING},
+        {Rule.ALERT_LOST, Rule.ALERT_INSISTED, Rule.ALERT_MISSING, Rule.ALERT_KEPT},
         story="danger",
     ),
     _of_alerts(

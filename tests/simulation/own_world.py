@@ -11,7 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from adapters.store_memory import MemoryStore
-from domain.grant import Refreshing, Revoking, tokens_of
+from domain.grant import Refreshing, Revoked, Revoking, tokens_of
 from domain.policy import Policy
 from domain.provider import GrantType
 from domain.token_endpoint import (
@@ -27,6 +27,7 @@ from domain.token_endpoint import (
     TokenResponse,
 )
 from functions.refresh.keeper import Keeper, intent_limit
+from functions.refresh.poller import Poller
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
 from functions.refresh.sweep import Sweep
@@ -82,7 +83,8 @@ OWN_KINDS = {"own": OwnKind(), "own-ends": OwnKind(ends=True), "own-repeats": Ow
 class Request:
     """A token request on its way; `ended_at` is when its sender got an answer, or gave up.
 
-    After a revocation its answer is not wanted any more.
+    After a revocation its answer is not wanted any more. It may leave after that, too: its intent
+    was stored before.
     """
 
     sender: "Process"
@@ -232,6 +234,7 @@ class OwnWorld:
             revoke_late_tokens=lambda *late: instance.revocations.revoke_late_tokens(*late),  # noqa: PLW0108 - made below
             policy=self.policy,
         )
+        poller = Poller(self.store)
         instance.keeper = keeper = Keeper(
             recorder=instance.recorder,
             server=lambda: self,
@@ -239,6 +242,7 @@ class OwnWorld:
             entropy=entropy,
             policy=self.policy,
             intents=intent_limit(),
+            poller=lambda: poller,
         )
         instance.revocations = Revocations(
             keeper=keeper, recorder=instance.recorder, server=lambda: self
@@ -277,7 +281,11 @@ class OwnWorld:
         """Carry a request there, and its answer back."""
         assert request == ClientCredentialsRequest(scope=None)
         self._judge_request()
-        sent = Request(sender=current_process(), sent_at=self.now())
+        sent = Request(
+            sender=current_process(),
+            sent_at=self.now(),
+            is_revoked=isinstance(self.store._current(CONNECTION).grant, Revoking | Revoked),
+        )
         self.requests.append(sent)
         outcome = await self._carry()
         sent.ended_at = self.now()

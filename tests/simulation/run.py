@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from typing import Any
 
-from functions.refresh.sweep import SweepOutcome
+from functions.refresh.sweep_outcomes import SweepOutcome
 from tests.simulation.adopting_connection import AdoptingConnection
 from tests.simulation.exchanges import Loss
 from tests.simulation.faults import Chaos, Doubts

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapters.store_memory import MemoryStore
 from domain.authorization import PendingLogin
+from functions.refresh.sweep_walk import SWEEP
 from ports.store import (
     LARGEST_PAGE,
     ConflictError,
+    Due,
     Record,
     RecordPage,
     Store,
@@ -51,6 +53,8 @@ class SimulatedStore(NetworkedStore):
 
     async def load(self, connection: str) -> Record:
         """Return the latest record."""
+        if connection == SWEEP:
+            return await self._load_position()
         process = current_instance()
         with process.loads(connection, self._world.now()):
             read = partial(self._read, process, connection)
@@ -60,6 +64,9 @@ class SimulatedStore(NetworkedStore):
 
     async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
         """Replace the record if its etag is the expected one."""
+        if connection == SWEEP:
+            await self._swap_position(record, expected_etag=expected_etag)
+            return
         process, call = current_instance(), current_call.get()
 
         def write() -> None:
@@ -67,21 +74,23 @@ class SimulatedStore(NetworkedStore):
 
         await self._ask(write, connection, writes=True)
 
-    async def due(self, before: datetime, *, limit: int) -> list[str]:
+    async def _load_position(self) -> Record:
+        """Return the record of the sweeps, which is about no connection."""
+        record = await self._ask(partial(self._memory._current, SWEEP), None, writes=False)
+        assert isinstance(record, Record)
+        return record
+
+    async def _swap_position(self, record: Record, *, expected_etag: str | None) -> None:
+        def write() -> None:
+            _run_at_once(self._memory.swap(SWEEP, record, expected_etag=expected_etag))
+
+        await self._ask(write, None, writes=True)
+
+    async def due(self, after: Due | None, before: datetime | None, *, limit: int) -> list[Due]:
         """Name the connections that are due."""
 
-        def read() -> list[str]:
-            return _run_at_once(self._memory.due(before, limit=limit))
-
-        found = await self._ask(read, None, writes=False)
-        assert isinstance(found, list)
-        return found
-
-    async def due_later(self, after: datetime, *, limit: int) -> list[str]:
-        """Name the connections that are due later than that."""
-
-        def read() -> list[str]:
-            return _run_at_once(self._memory.due_later(after, limit=limit))
+        def read() -> list[Due]:
+            return _run_at_once(self._memory.due(after, before, limit=limit))
 
         found = await self._ask(read, None, writes=False)
         assert isinstance(found, list)
@@ -89,9 +98,12 @@ class SimulatedStore(NetworkedStore):
 
     async def load_records(self, connections: Sequence[str]) -> RecordPage:
         """Return the records of some connections."""
+        process = current_instance()
 
         def read() -> RecordPage:
-            return _run_at_once(self._memory.load_records(connections))
+            page = _run_at_once(self._memory.load_records(connections))
+            found = [(name, self._read_or_error(process, name)) for name, _ in page.records]
+            return page._replace(records=tuple(found))
 
         found = await self._ask(read, None, writes=False)
         assert isinstance(found, RecordPage)
@@ -152,6 +164,12 @@ class SimulatedStore(NetworkedStore):
             )
         process.has_read.add(str(record.etag))
         return record
+
+    def _read_or_error(self, process: Instance, connection: str) -> Record | UnreadableRecordError:
+        try:
+            return self._read(process, connection)
+        except UnreadableRecordError as error:
+            return error
 
     def _write(
         self,

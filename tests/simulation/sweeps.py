@@ -5,7 +5,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from functions.refresh.keeper import Keeper, QuestionResult
-from functions.refresh.sweep import SweepOutcome, SweepReport
+from functions.refresh.sweep import SweepReport
+from functions.refresh.sweep_outcomes import SweepOutcome
 from ports.store import StoreUnavailableError
 from tests.simulation.exchanges import RequestKind
 from tests.simulation.instance import Instance

@@ -12,9 +12,11 @@ from typing import Any, TypeAlias
 
 from domain.policy import Policy
 from functions.refresh.keeper import intent_limit
+from functions.refresh.poller import Poller
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
-from functions.refresh.sweep import Sweep, SweepOutcome, SweepReport
+from functions.refresh.sweep import Sweep, SweepReport
+from functions.refresh.sweep_outcomes import SweepOutcome
 from tests.domain.examples import T0
 from tests.simulation.connection import Connection
 from tests.simulation.faults import Faults, InstanceFault, Point, Quiet, StoreFault
@@ -133,6 +135,7 @@ class World:
             revoke_late_tokens=lambda *late: instance.revocations.revoke_late_tokens(*late),  # noqa: PLW0108 - made below
             policy=self.policy,
         )
+        poller = Poller(store)
         instance.keeper = keeper = WitnessedKeeper(
             self,
             instance,
@@ -142,6 +145,7 @@ class World:
             entropy=entropy,
             policy=self.policy,
             intents=intent_limit(),
+            poller=lambda: poller,
         )
         instance.revocations = Revocations(
             keeper=keeper, recorder=instance.recorder, server=lambda: self.server
@@ -151,6 +155,7 @@ class World:
             revocations_of=lambda _: instance.revocations,
             store=store,
             clock=clock,
+            entropy=entropy,
         )
         self.instances.append(instance)
         self.loop.add(instance)

@@ -16,7 +16,8 @@ from domain.grant import (
     Moved,
     Refreshing,
 )
-from domain.ledger import OUTCOMES, Entry, HistoryEvent
+from domain.ledger import Entry, HistoryEvent
+from domain.outcomes import OUTCOMES
 from domain.tokens import Freshness
 from tests.functions.deployment import Deployment, query_of
 from tests.functions.grants import DAY, OVER, authorized, fresh, over

@@ -8,6 +8,9 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+
+from redis import Redis
 
 from tests.needs import cannot_run
 from tests.system.guarded_process import GuardedProcess, guarded_process
@@ -25,6 +28,20 @@ class RedisPeer:
     def pid(self) -> int:
         """The process id of the server."""
         return self._process.pid
+
+    @property
+    def url(self) -> str:
+        """Its address, as in REDIS_URL."""
+        return f"redis://127.0.0.1:{self.port}"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variable that leads the application to it."""
+        return {"REDIS_URL": self.url}
+
+    def execute(self, *command: str | int) -> Any:
+        """Let it do something, and return the reply as it is."""
+        return redis_execute(self.url, *command)
 
     def start(self) -> None:
         """Start it again, at the same port and with its data. Raises ServerDidNotStartError."""
@@ -48,17 +65,24 @@ class RedisPeer:
 
 
 @contextmanager
-def redis_server(*, port: int | None = None) -> Iterator[RedisPeer]:
-    """Run a server on a loopback port, a free one by default.
+def redis_server(*options: str, port: int | None = None) -> Iterator[RedisPeer]:
+    """Run a server on a loopback port, a free one by default, with more of its options.
 
     Skips the test where there is none to run; in CI, fails it. Raises ServerDidNotStartError.
     """
     require_redis()
     chosen = free_port() if port is None else port
     with TemporaryDirectory() as temporary:
-        command = _command(chosen, Path(temporary))
+        command = [*_command(chosen, Path(temporary)), *options]
         with guarded_process(command, is_ready=partial(_serves, chosen)) as process:
             yield RedisPeer(port=chosen, process=process)
+
+
+def redis_execute(url: str, *command: str | int) -> Any:
+    """Let a Redis do something, and return the reply as it is."""
+    with Redis.from_url(url, protocol=2, decode_responses=True) as client:
+        client.response_callbacks.clear()
+        return client.execute_command(*command)
 
 
 def require_redis() -> None:

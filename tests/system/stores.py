@@ -8,6 +8,7 @@ from enum import Enum
 import pytest
 
 from tests.system.dynamodb_peer import dynamodb_server
+from tests.system.postgres_peer import postgres_server
 from tests.system.redis_peer import RedisPeer, redis_server
 from tests.system.upstash_front import UpstashPeer, upstash_front
 from tests.thorough import IS_THOROUGH
@@ -18,9 +19,13 @@ class StoreKind(Enum):
 
     SQLITE = "sqlite"
     REST = "redis-over-rest"
+    REDIS = "redis"
     DYNAMODB = "dynamodb"
+    POSTGRES = "postgres"
 
 
+# Over Redis by TCP the same is done as over REST. The others have crowds in their own tests.
+_FEW_ROUNDS = {StoreKind.DYNAMODB, StoreKind.POSTGRES, StoreKind.REDIS}
 # For what depends on the provider alone. Other tests take the same ways with each store.
 over_one_store = pytest.mark.parametrize(
     "store",
@@ -38,8 +43,8 @@ class WorkersStore:
     environ: Mapping[str, str] | None = field(repr=False)
 
     def rounds(self, number: int) -> int:
-        """Return the rounds to make: a fifth with DynamoDB, whose adapter has its own tests."""
-        return max(3, number // 5) if self.kind is StoreKind.DYNAMODB else number
+        """Return the rounds to make: a fifth where the adapter has its own tests."""
+        return max(3, number // 5) if self.kind in _FEW_ROUNDS else number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +71,12 @@ def store_of(kind: StoreKind) -> Iterator[WorkersStore]:
         case StoreKind.REST:
             with rest_store() as rest:
                 yield WorkersStore(kind=kind, environ=rest.front.environ)
+        case StoreKind.REDIS:
+            with redis_server() as redis:
+                yield WorkersStore(kind=kind, environ=redis.environ)
         case StoreKind.DYNAMODB:
             with dynamodb_server() as peer:
                 yield WorkersStore(kind=kind, environ=peer.environ(peer.new_table()))
+        case StoreKind.POSTGRES:
+            with postgres_server() as postgres:
+                yield WorkersStore(kind=kind, environ={"DATABASE_URL": postgres.new_database()})

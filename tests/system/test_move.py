@@ -28,7 +28,7 @@ from domain.grant import (
 )
 from ports.store import Store
 from tests.functions.grants import fresh, over
-from tests.functions.stores import dynamodb_store, upstash_store
+from tests.functions.stores import dynamodb_store, postgres_store, upstash_store
 from tests.records import record_of
 from tests.system.account import Account, RecordProperty, accounted
 from tests.system.callers import asked_all_the_time
@@ -64,7 +64,7 @@ def test_grants_move_from_store_to_store_and_back_under_load_and_none_is_lost(
     record_property: RecordProperty, tmp_path: Path
 ) -> None:
     random = Random(SEED)  # noqa: S311 - moments are to be repeatable, not secret
-    with three_deployments() as places, accounted(record_property, "kills") as account:
+    with deployments() as places, accounted(record_property, "kills") as account:
         first = places[0]
         for name in IN_USE:
             with connected(first, name) as connection:
@@ -81,13 +81,13 @@ def test_grants_move_from_store_to_store_and_back_under_load_and_none_is_lost(
 
 
 @contextmanager
-def three_deployments() -> Iterator[list[Deployment]]:
-    """Run the application over SQLite, over Redis, and over DynamoDB, for one client."""
+def deployments() -> Iterator[list[Deployment]]:
+    """Run the application over SQLite, Redis, DynamoDB and Postgres, for one client."""
     peer = partial(oidc_provider, access_lifetime=ACCESS_LIFE)
     with ExitStack() as stack:
         first = stack.enter_context(deployed(peer, count=WORKERS, app=PATIENT))
         places = [first]
-        for start in (upstash_store, dynamodb_store):
+        for start in (upstash_store, dynamodb_store, postgres_store):
             store = stack.enter_context(start())
             environment = {**first.workers.environment, **store.environ}
             del environment["SQLITE_PATH"]

@@ -21,7 +21,9 @@ from tests.system.deployment import Connection, counted, only_token, refreshes, 
 from tests.system.dynamodb_peer import dynamodb_server
 from tests.system.lossy_proxy import lossy_proxy
 from tests.system.peers import oidc_provider
+from tests.system.postgres_peer import postgres_server
 from tests.system.promises import REUSE_REVOKES, may_cost_a_login
+from tests.system.redis_peer import redis_server
 from tests.system.stores import StoreKind, rest_store
 from tests.thorough import times
 
@@ -87,6 +89,19 @@ def over_rest() -> Iterator[Stage]:
 
 
 @contextmanager
+def over_redis() -> Iterator[Stage]:
+    with (
+        redis_server() as redis,
+        single_connection(oidc_provider, store=redis.environ) as connection,
+    ):
+        switches = [
+            Switch(name="Redis stopped", off=redis.stop, on=redis.start),
+            Switch(name="Redis paused", off=redis.pause, on=redis.resume),
+        ]
+        yield Stage(connection=connection, switches=switches, rounds=max(3, ROUNDS // 5))
+
+
+@contextmanager
 def over_dynamodb() -> Iterator[Stage]:
     """Pause the server, or lose its answers. It cannot be restarted: its tables are in memory."""
     with dynamodb_server() as peer, lossy_proxy(peer.url, lambda *_: True) as proxy:
@@ -100,10 +115,28 @@ def over_dynamodb() -> Iterator[Stage]:
             yield Stage(connection=connection, switches=switches, rounds=max(3, ROUNDS // 5))
 
 
+@contextmanager
+def over_postgres() -> Iterator[Stage]:
+    with (
+        postgres_server() as server,
+        single_connection(
+            oidc_provider, store={"DATABASE_URL": server.new_database()}
+        ) as connection,
+    ):
+        switches = [
+            Switch(name="Postgres stopped", off=server.stop, on=server.start),
+            Switch(name="Postgres killed", off=server.kill, on=server.start),
+            Switch(name="Postgres hangs", off=server.hang, on=server.resume),
+        ]
+        yield Stage(connection=connection, switches=switches, rounds=max(3, ROUNDS // 5))
+
+
 STAGES: Mapping[StoreKind, Callable[[], AbstractContextManager[Stage]]] = {
     StoreKind.SQLITE: over_sqlite,
     StoreKind.REST: over_rest,
+    StoreKind.REDIS: over_redis,
     StoreKind.DYNAMODB: over_dynamodb,
+    StoreKind.POSTGRES: over_postgres,
 }
 
 

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from domain.grant import Cause, Failure
-from functions.refresh.status import rfc3339
+from functions.http.instants import rfc3339
 from tests.system.deployment import (
     Answer,
     Connection,

@@ -21,7 +21,7 @@ from domain.questions import missing_authorization
 from functions.admin.command import map_concurrently, stored_connections
 from functions.admin.doctor.findings import Finding, count_and_names, fault, ok, unknown, warning
 from functions.admin.doctor.wiring import store_by_first_key
-from functions.refresh.status import rfc3339
+from functions.http.instants import rfc3339
 from functions.settings.clients import UnknownClientError
 from functions.settings.settings import SettingsError
 from functions.wiring import Wiring
@@ -134,7 +134,7 @@ async def check_grants(wiring: Wiring) -> AsyncGenerator[Finding, None]:
     if not is_complete:
         yield unknown("connections", f"only the first {summary.number} were checked in time")
     # The sweep's query, which no other request makes.
-    await wiring.store.due(summary.since, limit=1)
+    await wiring.store.due(None, summary.since, limit=1)
     for finding in findings_of(summary):
         yield finding
 

@@ -12,9 +12,19 @@ from domain.authorization import PendingLogin
 from domain.connection import DEFAULT_CONNECTION
 from functions.admin.doctor.findings import Finding, fault, ok, unknown, warning
 from functions.admin.doctor.grants import check_grants
+from functions.admin.doctor.postgres import findings_of_postgres
+from functions.admin.doctor.redis_server import findings_of_redis_server
 from functions.admin.doctor.wiring import store_facts
 from functions.wiring import Wiring
-from ports.facts import DynamoDbFacts, RedisFacts, SqliteFacts, StoreFacts, UnreadFact
+from ports.facts import (
+    DynamoDbFacts,
+    PostgresFacts,
+    RedisFacts,
+    RedisServerFacts,
+    SqliteFacts,
+    StoreFacts,
+    UnreadFact,
+)
 from ports.store import Store, StoreUnavailableError, UnreadableRecordError
 
 _SAMPLES = 5
@@ -29,10 +39,15 @@ async def check_store(wiring: Wiring) -> AsyncGenerator[Finding, None]:
     except OSError as error:
         yield fault("store", f"{error}")
         return
+    if isinstance(facts, UnreadFact):
+        yield fault("store", f"it is not available: {facts.why}")
+        return
     for finding in findings_of(facts):
         yield finding
     # The doctor makes no file, which might belong to another user than the application.
     if isinstance(facts, SqliteFacts) and not (facts.exists and facts.is_database):
+        return
+    if isinstance(facts, PostgresFacts) and facts.version != facts.known_version:
         return
     try:
         yield await _check_round_trip(wiring)
@@ -85,6 +100,10 @@ def findings_of(facts: StoreFacts) -> Iterator[Finding]:
             yield from _findings_of_sqlite(facts)
         case RedisFacts(eviction_policy=policy):
             yield _findings_of_eviction(policy)
+        case RedisServerFacts():
+            yield from findings_of_redis_server(facts)
+        case PostgresFacts():
+            yield from findings_of_postgres(facts)
         case DynamoDbFacts():
             yield from _findings_of_dynamodb(facts)
         case _:

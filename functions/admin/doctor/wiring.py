@@ -10,17 +10,19 @@ from adapters.web_httpx import HttpxWeb
 from functions.settings.settings import Settings
 from functions.settings.store import (
     DynamoDbSettings,
+    PostgresSettings,
+    RedisSettings,
     SqliteSettings,
     StoreSettings,
     UpstashSettings,
 )
 from functions.wiring import keys_of, store_of
-from ports.facts import StoreFacts
+from ports.facts import StoreFacts, UnreadFact
 from ports.store import Store
 from ports.web import Web
 
 
-async def store_facts(settings: StoreSettings) -> StoreFacts:
+async def store_facts(settings: StoreSettings) -> StoreFacts | UnreadFact:
     """Return the facts of the store's kind; call it before the store is opened. Raises OSError."""
     match settings:
         case DynamoDbSettings(table=table, region=region):
@@ -28,6 +30,16 @@ async def store_facts(settings: StoreSettings) -> StoreFacts:
             from adapters.facts_dynamodb import dynamodb_facts
 
             return await dynamodb_facts(table, region_name=region)
+        case RedisSettings(url=url):
+            # Imported here: only this store requires redis-py.
+            from adapters.facts_redis import redis_facts
+
+            return await redis_facts(url)
+        case PostgresSettings(url=url, variable=variable):
+            # As above, psycopg.
+            from adapters.facts_postgres import postgres_facts
+
+            return await postgres_facts(url, variable)
         case SqliteSettings(path=path):
             return sqlite_facts(path)
         case UpstashSettings(url=url, token=token):

@@ -5,7 +5,8 @@ from types import MappingProxyType
 
 from domain.error_meanings import LONGEST_QUOTE
 from domain.grant import Cause, Failure
-from domain.ledger import LONGEST_HISTORY_QUOTE, MAX_ENTRIES, OUTCOMES, HistoryEvent
+from domain.ledger import LONGEST_HISTORY_QUOTE, MAX_ENTRIES, HistoryEvent
+from domain.outcomes import OUTCOMES
 from domain.provider import GrantType
 from domain.tokens import Freshness
 from functions.endpoints.overview import (
@@ -335,12 +336,18 @@ SCHEMAS: Mapping[str, Schema] = {
                 "no refresh.",
             },
             "failed": {**_COUNT, "description": "`verify` and the log have the reasons."},
+            "left": {
+                **_COUNT,
+                "description": "Their provider is away or refuses their client, by ten failures in "
+                "a row.",
+            },
             "is_complete": {
                 "type": "boolean",
-                "description": "False if time ran out; the next sweep continues.",
+                "description": "False if time ran out, or if connections were left; the next sweep "
+                "continues.",
             },
         },
-        "The counts of the connections that were due.",
+        "The counts of the connections that were due. Sweeps that run at the same time share them.",
     ),
 }
 

@@ -18,7 +18,7 @@ SWEEP = Operation(
         200: Answer(
             description="The counts of the connections that were due.",
             schema=reference("SweepReport"),
-            example={"refreshed": 2, "skipped": 0, "failed": 0, "is_complete": True},
+            example={"refreshed": 2, "skipped": 0, "failed": 0, "left": 0, "is_complete": True},
         )
     },
     own_problems=("store-unavailable",),

@@ -36,7 +36,7 @@ from functions.admin.doctor.findings import Finding, Level
 from functions.admin.doctor.provider import check_endpoints
 from functions.admin.doctor.store import findings_of
 from functions.settings.settings import Settings
-from ports.facts import SqliteFacts
+from ports.facts import RedisServerFacts, SqliteFacts, UnreadFact
 from ports.web import WebAnswer
 from tests.client_keys import pem_of
 from tests.functions.commands import ROOT
@@ -53,7 +53,14 @@ from tests.functions.doctors import (
     wrong,
 )
 from tests.functions.grants import DAY, authorized, fresh
-from tests.functions.stores import StorePeer, dynamodb_store, execute, sqlite_store, upstash_store
+from tests.functions.stores import (
+    StorePeer,
+    dynamodb_store,
+    execute,
+    redis_store,
+    sqlite_store,
+    upstash_store,
+)
 from tests.issuers import DISCOVERY, KEYS, running_issuer
 from tests.ports.scripted_server import answer, serving, stall
 from tests.presets import preset_named
@@ -128,7 +135,7 @@ def key_entry(**members: str) -> str:
 # A deployment that is as it should be.
 
 
-@pytest.mark.parametrize("start", [sqlite_store, upstash_store, dynamodb_store])
+@pytest.mark.parametrize("start", [sqlite_store, upstash_store, redis_store, dynamodb_store])
 def test_nothing_is_wrong_with_a_healthy_deployment(
     running_digikey: SimulatedDigiKeyPeer, start: Any
 ) -> None:
@@ -520,6 +527,61 @@ def test_database_that_hangs_is_found(
     finally:
         redis.redis.resume()
     assert wrong(found) == [("unknown", "eviction"), ("fault", "store")]
+
+
+# Redis by TCP.
+
+HEALTHY_REDIS = RedisServerFacts(
+    eviction_policy="noeviction",
+    has_append_only_file=True,
+    has_snapshots=False,
+    is_replica=False,
+    replicas=(("10.0.0.2:6379", SECOND),),
+    is_encrypted=True,
+)
+UNREAD = UnreadFact("not allowed")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected", "text"),
+    [
+        ({}, [], ""),
+        ({"eviction_policy": "allkeys-lru"}, [("warning", "eviction")], "may evict grants"),
+        ({"eviction_policy": "volatile-lru"}, [("warning", "eviction")], "unfinished logins"),
+        ({"eviction_policy": UNREAD}, [("unknown", "eviction")], "not allowed"),
+        (
+            {"has_append_only_file": False, "has_snapshots": True},
+            [("warning", "persistence")],
+            "snapshots only",
+        ),
+        ({"has_append_only_file": False}, [("warning", "persistence")], "in memory only"),
+        (
+            {"has_append_only_file": False, "has_snapshots": UNREAD},
+            [("unknown", "persistence")],
+            "not allowed",
+        ),
+        ({"is_replica": True}, [("fault", "REDIS_URL")], "the primary"),
+        (
+            {"is_replica": UNREAD, "replicas": UNREAD},
+            [("unknown", "REDIS_URL")],
+            "not allowed",
+        ),
+        (
+            {"replicas": (("a:1", SECOND), ("b:2", 11 * SECOND))},
+            [("warning", "replication")],
+            "b:2 is 11 s behind",
+        ),
+        ({"replicas": (("a:1", None),)}, [("warning", "replication")], "a:1 is not in step"),
+        ({"is_encrypted": False}, [("warning", "REDIS_URL")], "no TLS"),
+    ],
+    ids=str,
+)
+def test_each_weakness_of_a_redis_is_found_and_nothing_else(
+    changes: Mapping[str, Any], expected: list[Wrong], text: str
+) -> None:
+    found = list(findings_of(replace(HEALTHY_REDIS, **changes)))
+    assert wrong(found) == expected
+    assert not expected or text in said(found, expected[0][1])
 
 
 # DynamoDB.

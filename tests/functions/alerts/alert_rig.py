@@ -19,6 +19,7 @@ from functions.alerts.delivery import Delivery
 from functions.alerts.message import AlertMessage
 from functions.refresh.alert_duty import AlertDuty
 from functions.refresh.keeper import Keeper, intent_limit
+from functions.refresh.poller import Poller
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
 from functions.refresh.sweep import Sweep
@@ -106,6 +107,7 @@ class AlertInstance:
             alerts=alerts or (lambda: duty if channels else None),
         )
         self.server = ScriptedServer(answered)
+        poller = Poller(store)
         self.keeper = Keeper(
             recorder=self.recorder,
             server=lambda: self.server,
@@ -113,6 +115,7 @@ class AlertInstance:
             entropy=SystemEntropy(),
             policy=by,
             intents=intent_limit(),
+            poller=lambda: poller,
         )
         self.sweep = Sweep(
             keeper_of=lambda _: self.keeper,

@@ -83,8 +83,7 @@ async def test_the_sweep_and_listings_of_due_connections_leave_the_record_alone(
     store: Store,
 ) -> None:
     await sweep(store)
-    assert await store.due(NOW + 1000 * DAY, limit=9) == []
-    assert await store.due_later(NOW - 1000 * DAY, limit=9) == []
+    assert await store.due(None, None, limit=9) == []
 
 
 async def test_the_record_stays_small(store: Store) -> None:

@@ -486,10 +486,12 @@ def test_scheduled_sweep_refreshes_due_connections_once(
     deployment = deploy(CRON_SECRET=None)
     idle(deployment, "a")
     deployment.log_in("not-due")
-    counts = {"refreshed": 1, "skipped": 0, "failed": 0, "is_complete": True}
+    counts = {"refreshed": 1, "skipped": 0, "failed": 0, "left": 0, "is_complete": True}
     with scheduled(dict(deployment.environ)) as sweep:
         assert sweep(scheduler_event(), None) == counts
-        assert "swept: refreshed: 1, skipped: 0, failed: 0, is_complete: True" in caplog.text
+        assert (
+            "swept: refreshed: 1, skipped: 0, failed: 0, left: 0, is_complete: True" in caplog.text
+        )
         # AWS calls again where it does not know how the first call ended.
         assert sweep(scheduler_event(), None) == {**counts, "refreshed": 0}
     assert [deployment.tokens(name).generation for name in ("a", "not-due")] == [1, 0]

@@ -194,7 +194,8 @@ def test_every_variable_but_the_choice_of_a_store_may_be_in_a_secret() -> None:
 
     with pytest.raises(SettingsError):
         Settings.from_environ(Environ())
-    stores = {"DYNAMODB_TABLE", "SQLITE_PATH", "KV_REST_API_URL", "UPSTASH_REDIS_REST_URL"}
+    stores = {"DYNAMODB_TABLE", "REDIS_URL", "SQLITE_PATH"}
+    stores |= {"DATABASE_URL", "KV_REST_API_URL", "POSTGRES_URL", "UPSTASH_REDIS_REST_URL"}
     assert asked - VARIABLES == stores | {"VERCEL_PROJECT_PRODUCTION_URL"}
     assert asked >= VARIABLES
 

@@ -170,14 +170,17 @@ def test_scheduled_sweep_raises_an_error_that_lambda_names_and_does_the_rest(
     idle(deployment, "b")
     spoil(deployment, "b")
     deployment.log_in("not-due")
-    nothing = {"refreshed": 0, "skipped": 0, "failed": 0, "is_complete": True}
+    nothing = {"refreshed": 0, "skipped": 0, "failed": 0, "left": 0, "is_complete": True}
     with lambda_process(lambda_artifact(), SWEEP, deployment.environ) as process:
         with pytest.raises(FunctionError, match="refreshed: 1, skipped: 0, failed: 1") as raised:
             process(scheduler_event())
         assert raised.value.kind == "SweepFailedError"
         # The rest needs a person, and AWS must not repeat the event for ever.
         assert process(scheduler_event()) == nothing
-        assert "swept: refreshed: 0, skipped: 0, failed: 0, is_complete: True" in process.log()
+        assert (
+            "swept: refreshed: 0, skipped: 0, failed: 0, left: 0, is_complete: True"
+            in process.log()
+        )
         for name in ("CLIENT_SECRET", "API_KEY"):
             assert deployment.environ[name] not in process.log(), name
     assert [deployment.tokens(name).generation for name in ("a", "not-due")] == [1, 0]

@@ -250,7 +250,7 @@ def test_the_sweep_skips_client_credentials(
     expect_token(own.token(connection))
     own.age(connection, 400 * DAY)
     report = expect_json(own.sweep())
-    assert report == {"refreshed": 0, "skipped": 0, "failed": 0, "is_complete": True}
+    assert report == {"refreshed": 0, "skipped": 0, "failed": 0, "left": 0, "is_complete": True}
     assert len(sent(endpoint)) == 1
 
 

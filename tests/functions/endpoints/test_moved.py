@@ -59,7 +59,7 @@ def test_sweep_leaves_a_moved_connection_alone(deploy: Deploy) -> None:
     deployment = deploy()
     aged = replace(over().tokens, refresh_token_expires_at=NOW)
     deployment.put("c", Moved(grant=Authorized(tokens=aged), since=NOW))
-    nothing = {"refreshed": 0, "skipped": 0, "failed": 0, "is_complete": True}
+    nothing = {"refreshed": 0, "skipped": 0, "failed": 0, "left": 0, "is_complete": True}
     assert expect_json(deployment.sweep()) == nothing
 
 

@@ -20,7 +20,7 @@ WITHOUT_SECRET: dict[str, list[Header]] = {
     "another header": [("x-api-key", CRON_SECRET)],
     "twice, once wrong": [SECRET, ("authorization", "Bearer another")],
 }
-NOTHING = {"refreshed": 0, "skipped": 0, "failed": 0, "is_complete": True}
+NOTHING = {"refreshed": 0, "skipped": 0, "failed": 0, "left": 0, "is_complete": True}
 A_MOMENT_AGO = timedelta(seconds=9)
 LONGER_AGO = timedelta(seconds=12)
 

@@ -104,7 +104,7 @@ def test_sweep_continues_interrupted_revocations_only(deploy: Deploy) -> None:
     deployment.put("ended", REVOKED)
     deployment.put("interrupted", INTERRUPTED)
     for skipped in (1, 0):
-        counts = {"refreshed": 0, "skipped": skipped, "failed": 0, "is_complete": True}
+        counts = {"refreshed": 0, "skipped": skipped, "failed": 0, "left": 0, "is_complete": True}
         assert expect_json(deployment.sweep()) == counts
         assert deployment.grant("ended") == REVOKED
         ended = Revoked(at=LONG_AGO, result=RevocationResult.NOT_SUPPORTED)

@@ -18,7 +18,7 @@ def test_unreadable_record_is_reported_by_its_connection_and_stays(deploy: Deplo
         members = expect_problem(wrong.call(method, path, wrong.key), 500, "record-unreadable")
         assert "'default'" in members["detail"]
         assert "ENCRYPTION_KEYS" in members["detail"]
-    counts = {"refreshed": 0, "skipped": 0, "failed": 1, "is_complete": True}
+    counts = {"refreshed": 0, "skipped": 0, "failed": 1, "left": 0, "is_complete": True}
     assert expect_json(wrong.sweep()) == counts
     assert right.rows() == rows
     expect_token(right.token("default"))

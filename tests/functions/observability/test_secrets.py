@@ -280,13 +280,13 @@ WITHOUT_A_SECRET = {
 
 
 def test_no_object_shows_a_secret() -> None:
-    """The repr of every dataclass leaves out its secrets; other objects show no fields."""
+    """The repr of every dataclass and tuple leaves out its secrets; others show no fields."""
     shown = {
         f"{node.name}.{field.target.id}"
         for folder in PRODUCT
         for path in folder.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ClassDef) and any(map(_is_dataclass, node.decorator_list))
+        if isinstance(node, ast.ClassDef) and _shows_fields(node)
         for field in node.body
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
         if field.target.id in SECRET_FIELDS and "repr=False" not in ast.unparse(field)
@@ -294,8 +294,12 @@ def test_no_object_shows_a_secret() -> None:
     assert shown == WITHOUT_A_SECRET
 
 
-def _is_dataclass(decorator: ast.expr) -> bool:
-    return ast.unparse(decorator).startswith("dataclass")
+def _shows_fields(node: ast.ClassDef) -> bool:
+    """Whether it is a dataclass, or a named tuple without a repr of its own."""
+    if any(ast.unparse(base) == "NamedTuple" for base in node.bases):
+        names = [each.name for each in node.body if isinstance(each, ast.FunctionDef)]
+        return "__repr__" not in names
+    return any(ast.unparse(each).startswith("dataclass") for each in node.decorator_list)
 
 
 # --- the local server

@@ -530,3 +530,56 @@ async def test_a_client_that_fails_unexpectedly_leaves_an_unknown_outcome_and_a_
     assert answer.failure is Failure.UNKNOWN
     assert isinstance(await rig.grant(), Authorized)
     assert "a fault of our own" in caplog.text
+
+
+class LeapingClock:
+    """A clock that is set by so much while the provider answers."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+@pytest.mark.parametrize(
+    ("outcome", "clock_leaps", "is_kept"),
+    [
+        pytest.param(RESPONSE, timedelta(0), True, id="tokens"),
+        pytest.param(RESPONSE, timedelta(seconds=-9), False, id="clock-set-back"),
+        pytest.param(RESPONSE, timedelta(seconds=39), False, id="clock-set-forward"),
+        pytest.param(TokenErrorResponse(status=503, error=None), timedelta(0), False, id="error"),
+        pytest.param(
+            NoAnswer(delivery=Delivery.UNKNOWN, reason="planned"), timedelta(0), False, id="none"
+        ),
+    ],
+)
+async def test_time_of_a_refresh_that_brings_tokens_is_kept_with_the_grant(
+    outcome: Outcome, clock_leaps: timedelta, *, is_kept: bool
+) -> None:
+    rig, clock = await bench_with(EXPIRED), LeapingClock()
+
+    async def reply() -> Outcome:
+        clock.ahead = clock_leaps
+        return outcome
+
+    rig.server.reply = reply
+    await ask(rig.instance(clock=clock))
+    times = (await MemoryStore.load(rig.store, "c")).refresh_times
+    assert len(times) == is_kept
+    assert all(timedelta(0) < each < POLICY.request_timeout for each in times)
+
+
+async def test_time_until_the_store_is_back_is_not_that_of_a_refresh(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recorder_module, "SWAP_RETRIES", ())
+    monkeypatch.setattr(recorder_module, "LATE_RETRIES", (timedelta(0),) * 5)
+    rig = await bench_with(EXPIRED)
+    rig.store.failing_swaps = {2}
+    keeper = rig.instance()
+    await ask(keeper)
+    await keeper.finish()
+    record = await MemoryStore.load(rig.store, "c")
+    assert isinstance(record.grant, Authorized)
+    assert record.refresh_times == ()

@@ -8,8 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from functions.admin.command import describe_store
 from functions.settings.settings import Settings, SettingsError
-from functions.settings.store import DynamoDbSettings, SqliteSettings, UpstashSettings
+from functions.settings.store import (
+    DynamoDbSettings,
+    PostgresSettings,
+    RedisSettings,
+    SqliteSettings,
+    UpstashSettings,
+)
 from functions.wiring import Wiring
 from tests.functions.grants import fresh
 from tests.ports.store_contract import dynamodb
@@ -22,6 +29,8 @@ UPSTASH = {
     "UPSTASH_REDIS_REST_TOKEN": "kv-token",
 }
 DYNAMODB = {"DYNAMODB_TABLE": "grants"}
+REDIS = {"REDIS_URL": "rediss://user:pass-word@redis.example:6380/1"}
+DATABASE = {"DATABASE_URL": "postgres://keeper:db-password@db.example/grants"}
 
 
 def settings(**environ: str) -> Settings:
@@ -74,9 +83,15 @@ def test_either_pair_of_names_is_the_same_database(pair: dict[str, str]) -> None
 @pytest.mark.parametrize(
     ("environ", "named"),
     [
-        ({}, ["SQLITE_PATH", "KV_REST_API_URL", "DYNAMODB_TABLE"]),
+        (
+            {},
+            ["SQLITE_PATH", "KV_REST_API_URL", "REDIS_URL", "DYNAMODB_TABLE", "DATABASE_URL"],
+        ),
+        ({"SQLITE_PATH": "x"} | REDIS, ["several", "SQLITE_PATH", "REDIS_URL"]),
+        (KV | REDIS, ["several", "KV_REST_API_URL", "REDIS_URL"]),
         ({"SQLITE_PATH": "x"} | KV, ["several", "SQLITE_PATH", "KV_REST_API_URL"]),
         ({"SQLITE_PATH": "x"} | DYNAMODB, ["several", "SQLITE_PATH", "DYNAMODB_TABLE"]),
+        ({"SQLITE_PATH": "x"} | DATABASE, ["several", "SQLITE_PATH", "DATABASE_URL"]),
         (KV | DYNAMODB, ["several", "KV_REST_API_URL", "DYNAMODB_TABLE"]),
         (
             KV | UPSTASH | {"UPSTASH_REDIS_REST_TOKEN": "another"},
@@ -132,14 +147,93 @@ def test_table_without_its_library_is_refused_with_the_way_to_install_it(
         Wiring(settings(**DYNAMODB))
 
 
-def test_nothing_of_aws_is_imported_for_another_store() -> None:
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("redis://redis.example", "redis.example"),
+        ("redis://:pass-word@redis.example:6379", "redis.example:6379"),
+        ("rediss://user:pass%40word@redis.example/3", "redis.example/3"),
+        ("redis://user:pass@word@[::1]:6379?db=2&max_connections=5", "[::1]:6379"),
+        ("rediss://redis.example?ssl_cert_reqs=required&ssl_ca_certs=.", "redis.example"),
+    ],
+)
+def test_redis_by_tcp_is_a_store(url: str, place: str) -> None:
+    store = settings(REDIS_URL=url).store
+    assert isinstance(store, RedisSettings)
+    assert (store.url, store.place) == (url, place)
+    assert describe_store(store) == f"the database at {place} (REDIS_URL)"
+    assert "pass" not in repr(store)
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        pytest.param("redis.example:6379", "must begin with redis://", id="no-scheme"),
+        pytest.param("https://pass-word@redis.example", "must begin with redis://", id="https"),
+        pytest.param("unix:///run/redis.sock", "must begin with redis://", id="socket"),
+        pytest.param("redis+sentinel://redis.example/main", "Sentinel", id="sentinel"),
+        pytest.param("redis-cluster://redis.example", "Cluster", id="cluster"),
+        pytest.param("redis://", "has no host", id="nothing"),
+        pytest.param("redis://:pass-word@/0", "has no host", id="no-host"),
+        pytest.param("redis://:pass#word@redis.example", "%23", id="number-sign"),
+        pytest.param("redis://:pass/word@redis.example", "%2F", id="slash"),
+        pytest.param("redis://:pass[word@redis.example", "is not a URL", id="bracket"),
+        pytest.param("redis://a.example:1,b.example:2/0", "must have one host", id="hosts"),
+        pytest.param("redis://redis.example:0", "has a bad port", id="port-0"),
+        pytest.param("redis://redis.example:65536", "has a bad port", id="port-too-high"),
+        pytest.param("redis://redis.example:pass-word", "has a bad port", id="port-no-number"),
+        pytest.param("redis://user@redis.example", "without a password", id="user-only"),
+        pytest.param("redis://redis.example/pass-word", "number of a database", id="database"),
+        pytest.param("redis://redis.example/-1", "number of a database", id="negative"),
+        pytest.param("redis://redis.example/0/1", "number of a database", id="two-databases"),
+        pytest.param("redis://redis.example?db=x", "number as db", id="db"),
+        pytest.param("redis://redis.example?max_connections=0", "from 1 to 9999", id="pool"),
+        pytest.param("redis://redis.example?pass-word=1", "unknown parameter", id="unknown"),
+        pytest.param("redis://redis.example?socket_timeout=99", "unknown parameter", id="timeout"),
+        pytest.param("redis://redis.example?ssl_ca_certs=.", "rediss://", id="ca-without-tls"),
+        pytest.param("rediss://redis.example?ssl_cert_reqs=none", "ssl_ca_certs", id="unverified"),
+        pytest.param(
+            "rediss://redis.example?ssl_check_hostname=false", "ssl_ca_certs", id="any-name"
+        ),
+        pytest.param("rediss://redis.example?ssl_ca_certs=none-there", "not exist", id="no-file"),
+        pytest.param("redis://:pass word@redis.example", "printable ASCII", id="space"),
+    ],
+)
+def test_redis_url_that_cannot_be_used_is_refused_and_not_repeated(url: str, fault: str) -> None:
+    with pytest.raises(SettingsError, match=r"^REDIS_URL [^;]*$") as caught:
+        settings(REDIS_URL=url)
+    assert fault in str(caught.value)
+    assert "pass-word" not in str(caught.value)
+    assert "word@" not in str(caught.value)
+
+
+def test_redis_url_of_the_same_database_as_upstash_changes_nothing() -> None:
+    # As Vercel's integration sets them.
+    same = {"REDIS_URL": "rediss://default:pass-word@kv.example:6379"}
+    assert settings(**KV, **same).store == settings(**KV).store
+
+
+def test_redis_without_its_library_is_refused_with_the_way_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "redis"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    for name in ("adapters.store_redis", "adapters.redis_client"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(SettingsError, match=r"REDIS_URL .*infra/locks/redis\.txt"):
+        Wiring(settings(**REDIS))
+
+
+def test_nothing_of_other_stores_is_imported() -> None:
     program = (
         "import sys\n"
         "from functions.settings.settings import Settings\n"
         "from functions.wiring import Wiring\n"
         f"for store in {{'SQLITE_PATH': 'grants.sqlite'}}, {KV}:\n"
         f"    Wiring(Settings.from_environ({REQUIRED} | store))\n"
-        "print(sorted(name for name in sys.modules if name.startswith(('boto', 'jmespath'))))\n"
+        "others = ('boto', 'jmespath', 'redis', 'adapters.store_r', 'functions.settings.redis',\n"
+        "    'psycopg', 'functions.settings.postgres')\n"
+        "print(sorted(name for name in sys.modules if name.startswith(others)))\n"
     )
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[]\n"
 
@@ -150,3 +244,66 @@ def test_token_that_does_not_fit_in_a_header_is_refused_and_not_repeated(token: 
     with pytest.raises(SettingsError, match="KV_REST_API_TOKEN must be printable ASCII") as caught:
         settings(**KV | {"KV_REST_API_TOKEN": token})
     assert "kv" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        pytest.param(DATABASE, id="database"),
+        pytest.param({"POSTGRES_URL": DATABASE["DATABASE_URL"]}, id="postgres"),
+        pytest.param(DATABASE | {"POSTGRES_URL": DATABASE["DATABASE_URL"]}, id="both-alike"),
+        pytest.param({"DATABASE_URL": "postgresql:///grants?host=/run/postgresql"}, id="socket"),
+        pytest.param({"DATABASE_URL": "postgres://%2Frun%2Fpostgresql/grants"}, id="socket-host"),
+        pytest.param({"DATABASE_URL": "postgres://a:1,[::1]:2/grants"}, id="two-hosts"),
+        pytest.param(
+            {"DATABASE_URL": "mysql://db.example", "POSTGRES_URL": "postgres://db.example"},
+            id="beside-another-kind",
+        ),
+    ],
+)
+def test_postgres_is_a_store_by_either_variable(environ: dict[str, str]) -> None:
+    store = settings(**environ).store
+    assert isinstance(store, PostgresSettings)
+    assert environ[store.variable] == store.url
+    assert store.url not in repr(store)
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        pytest.param("mysql://keeper:db-password@db.example/grants", "postgres://", id="scheme"),
+        pytest.param("db.example/db-password", "postgres://", id="no-scheme"),
+        pytest.param("postgres:///db-password", "names no host", id="no-host"),
+        pytest.param("postgres://keeper:db-password@/grants", "names no host", id="user-alone"),
+        pytest.param("postgres://keeper:db-p@ssword@db.example/grants", "%40 for @", id="at"),
+        pytest.param("postgres://keeper:db-password#1@db.example/x", "%40 for @", id="hash"),
+        pytest.param("postgres://keeper:db-password%@db.example/x", "write %25", id="percent"),
+        pytest.param("postgres://keeper:db-password@db.example:0/x", "port", id="port"),
+        pytest.param("postgres://keeper:db-password@db.example:70000/x", "port", id="large-port"),
+        pytest.param("postgres://db.example/db-password?sslmode=on", "sslmode", id="sslmode"),
+    ],
+)
+def test_url_that_is_none_of_postgres_is_refused_and_not_repeated(url: str, fault: str) -> None:
+    with pytest.raises(SettingsError, match=f"^DATABASE_URL [^;]*{fault}[^;]*$") as caught:
+        settings(DATABASE_URL=url)
+    assert "db-p" not in str(caught.value)
+
+
+def test_two_different_urls_are_refused() -> None:
+    with pytest.raises(SettingsError, match="DATABASE_URL and POSTGRES_URL are different"):
+        settings(**DATABASE, POSTGRES_URL="postgres://db.example/other")
+
+
+def test_url_of_another_program_is_ignored_beside_a_store() -> None:
+    environ = {"SQLITE_PATH": "x", "DATABASE_URL": "mysql://db.example/other"}
+    assert isinstance(settings(**environ).store, SqliteSettings)
+
+
+def test_postgres_without_its_library_is_refused_with_the_way_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    for name in ("store_postgres", "postgres_pool", "postgres_address", "postgres_setup"):
+        monkeypatch.delitem(sys.modules, f"adapters.{name}", raising=False)
+    with pytest.raises(SettingsError, match=r"DATABASE_URL .*infra/locks/postgres\.txt"):
+        Wiring(settings(**DATABASE))

@@ -1,4 +1,4 @@
-"""The listing of records in Upstash: a sorted set of the names, and one script for each page.
+"""The listing of records in Redis: a sorted set of the names, and one script for each page.
 
 Another script reads the records of given names.
 """
@@ -6,6 +6,7 @@ Another script reads the records of given names.
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from adapters.listing import names_after
+from adapters.redis_scripts import LIST, LOAD
 from adapters.sealed_records import SealedRecords
 from domain.connection import is_connection
 from ports.store import RecordPage, StoreUnavailableError
@@ -15,30 +16,8 @@ _NAMES_AT_ONCE = 1000
 # Characters of a page's records. The reader takes answers of up to 1 MiB.
 _LARGEST_PAGE = 512 * 1024
 
-# A page ends early if its records are large. Its last name is returned if there are more.
-_ROWS_OF_NAMES = """
-local rows, size, last = {}, 0, false
-for at, name in ipairs(names) do
-  if at > tonumber(ARGV[1]) or size > tonumber(ARGV[2]) then
-    last = names[at - 1]
-    break
-  end
-  local found = redis.pcall('HMGET', ARGV[3] .. name, 'etag', 'sealed')
-  if found.err then found = {false, ''} end
-  rows[at] = {name, found[1], found[2]}
-  size = size + #(found[2] or '')
-end
-return {redis.call('EXISTS', KEYS[2]), last, rows}
-"""
-_LIST = f"""
-local names = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[4], ARGV[5], 'LIMIT', 0, ARGV[1] + 1)
-{_ROWS_OF_NAMES}"""
-_LOAD = f"""
-local names = {{unpack(ARGV, 4)}}
-{_ROWS_OF_NAMES}"""
 
-
-class UpstashListing:
+class RedisListing:
     """Reads the records of a database in pages."""
 
     def __init__(
@@ -50,8 +29,12 @@ class UpstashListing:
         read: Callable[..., Awaitable[object]],
         write: Callable[..., Awaitable[object]],
         scan: Callable[[], AsyncIterator[str]],
+        eval_command: str,
     ) -> None:
-        """`read` and `write` execute a command. `scan` yields the names of all records."""
+        """`read` and `write` execute a command. `scan` yields the names of all records.
+
+        `eval_command`: the command that runs a script that only reads.
+        """
         self._records = records
         self._names_key = names_key
         # Whether the set has the names of earlier versions, too.
@@ -60,11 +43,12 @@ class UpstashListing:
         self._read = read
         self._write = write
         self._scan = scan
+        self._eval_command = eval_command
 
     async def page(self, after: str | None, *, limit: int, prefix: str) -> RecordPage:
         """Return a page of the records in name order. Raises StoreUnavailableError."""
         names = names_after(after, prefix)
-        command = self._script(_LIST, limit, f"[{names.first}", f"({names.end}")
+        command = self._script(LIST, limit, f"[{names.first}", f"({names.end}")
         found = await self._read(*command)
         if not _is_complete(found):
             await self.complete()
@@ -73,13 +57,13 @@ class UpstashListing:
 
     async def load_records(self, connections: Sequence[str]) -> RecordPage:
         """Return the records of some connections. Raises StoreUnavailableError."""
-        command = self._script(_LOAD, len(connections), *connections)
+        command = self._script(LOAD, len(connections), *connections)
         return self._record_page(await self._read(*command))
 
     def _script(self, script: str, limit: int, *which: str) -> Sequence[str]:
         """Return the command that runs a script."""
         return (
-            *("EVAL_RO", script, "2", self._names_key, self._mark_key),
+            *(self._eval_command, script, "2", self._names_key, self._mark_key),
             *(str(limit), str(_LARGEST_PAGE), self._record_prefix, *which),
         )
 
@@ -88,7 +72,7 @@ class UpstashListing:
             case [_, str() | None as last, list() as rows]:
                 listed = [_row_texts(row) for row in rows]
             case _:
-                raise StoreUnavailableError("Upstash returned an invalid answer")
+                raise StoreUnavailableError("the database returned an invalid answer")
         return RecordPage(
             records=tuple(
                 (name, self._records.open_listed(name, etag, sealed))
@@ -132,4 +116,4 @@ def _row_texts(row: object) -> tuple[str, str | None, str | None]:
         case [str() as name, str() | None as etag, str() | None as sealed]:
             return name, etag, sealed
         case _:
-            raise StoreUnavailableError("Upstash returned an invalid answer")
+            raise StoreUnavailableError("the database returned an invalid answer")

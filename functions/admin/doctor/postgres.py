@@ -1,0 +1,58 @@
+"""Reports what the doctor found out about a Postgres store."""
+
+from collections.abc import Iterator
+
+from functions.admin.doctor.findings import Finding, fault, ok, warning
+from ports.facts import PostgresFacts
+
+_ABOUT = "Postgres"
+# Hosts of this machine: the folder of a socket is one too.
+_LOOPBACK = ("/", "@", "127.", "::1", "localhost")
+_MIGRATE = "run python -m functions.admin migrate"
+
+
+def findings_of_postgres(facts: PostgresFacts) -> Iterator[Finding]:
+    """Report the server's settings, and the version of the tables."""
+    yield _findings_of_version(facts)
+    if facts.is_read_only:
+        yield fault(
+            _ABOUT,
+            "the server is read-only, such as a replica: every refresh fails. Use the address of "
+            "the primary",
+        )
+    if facts.fsync == "off":
+        yield warning(_ABOUT, "fsync is off: a crash of the server may lose every login")
+    if facts.synchronous_commit == "off":
+        yield warning(
+            _ABOUT,
+            "synchronous_commit is off: grants are written with it on all the same, but logins in "
+            "progress may be lost in a crash",
+        )
+    if facts.isolation != "read committed":
+        yield warning(
+            _ABOUT,
+            f"default_transaction_isolation is {facts.isolation}, so that concurrent writes fail "
+            "and are repeated: set it to read committed for this user",
+        )
+    if not facts.is_encrypted and not facts.host.startswith(_LOOPBACK):
+        yield warning(
+            _ABOUT,
+            f"the connection to {facts.host} is not encrypted: add sslmode=verify-full or "
+            "sslmode=require to the URL",
+        )
+    if facts.has_pooler:
+        yield ok(_ABOUT, "a pooler is in between; its transaction mode is supported")
+
+
+def _findings_of_version(facts: PostgresFacts) -> Finding:
+    if facts.version == facts.known_version:
+        return ok(_ABOUT, f"version {facts.version} of the tables")
+    if facts.version > facts.known_version:
+        return fault(
+            _ABOUT,
+            f"the tables have version {facts.version}, and this software knows versions up to "
+            f"{facts.known_version}: update it",
+        )
+    if not facts.version:
+        return fault(_ABOUT, f"there are no tables: {_MIGRATE}")
+    return fault(_ABOUT, f"the tables have version {facts.version}: {_MIGRATE}")
