@@ -3,10 +3,10 @@
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from adapters.redis_client import RedisClient
+from domain.metadata import is_loopback
 from ports.facts import RedisServerFacts, UnreadFact
 from ports.store import StoreUnavailableError
 
@@ -83,10 +83,4 @@ def _lag(row: Mapping[str, str]) -> timedelta | None:
 
 def _is_encrypted(url: str) -> bool:
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme == "rediss" or host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return parts.scheme == "rediss" or is_loopback(parts.hostname or "")

@@ -118,17 +118,12 @@ def describe_store(store: StoreSettings) -> str:
             return f"the DynamoDB table {table}"
         case RedisSettings(place=place):
             return f"the database at {place} (REDIS_URL)"
-        case PostgresSettings(url=url, variable=variable):
-            return f"the Postgres database {location_of(url)} ({variable})"
+        case PostgresSettings(place=place, variable=variable):
+            return f"the Postgres database {printable(place)} ({variable})"
         case UpstashSettings(url=url):
             return f"the database at {url}"
         case _:
             assert_never(store)
-
-
-def location_of(url: str) -> str:
-    """Return a database's URL without its user, password and parameters."""
-    return printable(url.partition("://")[2].partition("?")[0].rpartition("@")[2])
 
 
 def printable(text: str) -> str:

@@ -23,7 +23,7 @@ from domain.grant import (
 from domain.ledger import Ledger
 from domain.provider import GrantType
 from domain.questions import is_without_login, missing_authorization
-from functions.http.instants import rfc3339 as rfc3339  # noqa: PLC0414 - the sweep has it from here
+from functions.http.instants import rfc3339
 
 # Most outages are shorter, and need no person.
 LONG_FAILURE = timedelta(hours=1)

@@ -14,14 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from domain.commands import (
-    NothingDue,
-)
-from domain.grant import (
-    Grant,
-    Revoking,
-    due_at,
-)
+from domain.commands import NothingDue
+from domain.grant import Grant, Revoking, due_at
 from domain.ledger import DONE, FAILED, INCOMPLETE
 from functions.observability.tracing import waiting_for
 from functions.refresh.alert_turns import AlertTurns

@@ -20,8 +20,8 @@ from domain.grant import (
     FailureState,
     Refreshing,
 )
+from functions.http.instants import rfc3339
 from functions.refresh.keeper import QuestionResult
-from functions.refresh.status import rfc3339
 
 
 class SweepOutcome(Enum):

@@ -68,7 +68,7 @@ class RedisSettings:
     @property
     def place(self) -> str:
         """The host, port and database, without user and password."""
-        return self.url.partition("://")[2].partition("?")[0].rpartition("@")[2]
+        return _place_in(self.url)
 
 
 class PostgresSettings(NamedTuple):
@@ -78,6 +78,11 @@ class PostgresSettings(NamedTuple):
 
     url: str
     variable: str
+
+    @property
+    def place(self) -> str:
+        """The hosts, ports and database, without user and password."""
+        return _place_in(self.url)
 
     def __repr__(self) -> str:
         """Write it without the URL."""
@@ -194,6 +199,10 @@ def _postgres_urls(env: EnvReader, *, has_other: bool) -> dict[str, str]:
     from functions.settings.postgres_url import read_postgres
 
     return read_postgres(env, given, has_other=has_other)
+
+
+def _place_in(url: str) -> str:
+    return url.partition("://")[2].partition("?")[0].rpartition("@")[2]
 
 
 def _host(url: str) -> str:
