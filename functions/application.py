@@ -63,6 +63,7 @@ class Application:
         self._settings = settings
         self._parts = PerLoop(self._wire)
         self._has_logged_clients = False
+        self._unread_alerts: Settings | None = None
         self._running: set[RequestTasks] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,6 +84,7 @@ class Application:
                     # After the response, finish the work that this request started: a function's
                     # instance is frozen at its end.
                     await tasks.finish()
+                    self._log_alerts()
         elif scope["type"] == "websocket":
             # Closed before it is accepted: the server answers 403.
             await send({"type": "websocket.close"})
@@ -143,6 +145,16 @@ class Application:
         try:
             settings = self._settings()
             self._log_clients(settings)
+            self._unread_alerts = settings
+        except SettingsError as error:
+            _log.error("not configured: %s", error)
+
+    def _log_alerts(self) -> None:
+        """Log the faults of channels, once. The first response has not waited for their modules."""
+        settings, self._unread_alerts = self._unread_alerts, None
+        if settings is None:
+            return
+        try:
             settings.alerts()
         except SettingsError as error:
             _log.error("not configured: %s", error)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -38,14 +39,18 @@ LOGIN = LoginCompleted(response=RESPONSE, requested_at=T0)
 
 
 @pytest.fixture
-async def wiring(tmp_path: Path) -> AsyncIterator[Wiring]:
-    environ = {
+def environ(tmp_path: Path) -> dict[str, str]:
+    return {
         "CLIENT_ID": "c",
         "CLIENT_SECRET": "s",
         "API_KEY": API_KEY,
         "SQLITE_PATH": str(tmp_path / "grants.sqlite"),
         "PUBLIC_URL": PUBLIC_URL,
     }
+
+
+@pytest.fixture
+async def wiring(environ: dict[str, str]) -> AsyncIterator[Wiring]:
     made = Wiring(Settings.from_environ(environ))
     yield made
     await made.close()
@@ -189,3 +194,68 @@ async def test_a_fresh_token_costs_one_round_trip_and_no_import_with_ten_channel
         subprocess.run, command, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines() == ["Serve ['load']", "[]", "10"]
+
+
+COLD_START = """
+import asyncio, json, os, sys
+from functions.application import Application
+from functions.endpoints.token import ROUTES
+
+async def main():
+    up, received = asyncio.Event(), asyncio.Queue()
+    async def started(message): up.set()
+    application = Application(ROUTES)
+    lifespan = asyncio.create_task(application({"type": "lifespan"}, received.get, started))
+    await received.put({"type": "lifespan.startup"})
+    await up.wait()
+
+    async def send(message):
+        if message["type"] == "http.response.start":
+            print(message["status"])
+        elif not message.get("more_body"):
+            print(json.dumps(sorted(sys.modules)))
+    async def receive(): return {"type": "http.request", "body": b""}
+    key = (b"x-api-key", os.environ["API_KEY"].encode())
+    await application(
+        {"type": "http", "method": "GET", "path": "/api/token", "raw_path": b"/api/token",
+         "query_string": b"", "headers": [key], "scheme": "http", "client": ("127.0.0.1", 1)},
+        receive, send)
+    await received.put({"type": "lifespan.shutdown"})
+    await lifespan
+
+asyncio.run(main())
+"""
+
+
+async def cold_start(environ: dict[str, str], **more: str) -> tuple[str, list[str], str]:
+    """Return the status of a first answer, the modules imported up to its end, and the log."""
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", COLD_START],
+        env={**os.environ, **environ, **more},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    status, modules = done.stdout.splitlines()
+    return status, json.loads(modules), done.stderr
+
+
+async def test_a_first_answer_imports_nothing_for_ten_channels(
+    wiring: Wiring, environ: dict[str, str]
+) -> None:
+    await change(wiring, fresh())
+    entry = {"kind": "slack", "url": "https://hooks.slack.example/services/x"}
+    ten = json.dumps([{**entry, "name": str(number)} for number in range(10)])
+    assert await cold_start(environ, ALERTS=ten) == await cold_start(environ)
+
+
+async def test_a_wrong_channel_is_in_the_log_behind_the_first_answer(
+    wiring: Wiring, environ: dict[str, str]
+) -> None:
+    await change(wiring, fresh())
+    status, modules, log = await cold_start(environ, ALERTS='[{"kind": "carrier-pigeon"}]')
+    assert status == "200"
+    assert "functions.settings.alerts" not in modules
+    (line,) = log.splitlines()
+    assert "not configured: ALERTS, entry 1" in line
