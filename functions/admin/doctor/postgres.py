@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from functions.admin.doctor.findings import Finding, fault, ok, warning
-from ports.facts import PostgresFacts
+from functions.admin.doctor.replicas import findings_of_replicas
+from ports.facts import PostgresFacts, UnreadFact
 
 _ABOUT = "Postgres"
 # Hosts of this machine: the folder of a socket is one too.
@@ -40,6 +41,13 @@ def findings_of_postgres(facts: PostgresFacts) -> Iterator[Finding]:
             f"the connection to {facts.host} is not encrypted: add sslmode=verify-full or "
             "sslmode=require to the URL",
         )
+    yield from findings_of_replicas(facts.replicas)
+    if facts.synchronous_commit == "local" and _has_synchronous(facts):
+        yield warning(
+            _ABOUT,
+            "synchronous_commit is local, so that writes do not wait for the synchronous replica: "
+            "a failover to it may lose the newest refresh tokens. Set it to on for this user",
+        )
     if facts.has_pooler:
         yield ok(_ABOUT, "a pooler is in between; its transaction mode is supported")
 
@@ -56,3 +64,8 @@ def _findings_of_version(facts: PostgresFacts) -> Finding:
     if not facts.version:
         return fault(_ABOUT, f"there are no tables: {_MIGRATE}")
     return fault(_ABOUT, f"the tables have version {facts.version}: {_MIGRATE}")
+
+
+def _has_synchronous(facts: PostgresFacts) -> bool:
+    replicas = facts.replicas
+    return not isinstance(replicas, UnreadFact) and any(each.is_waited_for for each in replicas)
