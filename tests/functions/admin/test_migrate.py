@@ -141,6 +141,10 @@ WAITED_FOR = ReplicaFacts(
         pytest.param({"is_encrypted": False}, "warning", id="plain"),
         pytest.param({"is_encrypted": False, "host": "127.0.0.1"}, None, id="plain-loopback"),
         pytest.param({"is_encrypted": False, "host": "/run/postgresql"}, None, id="socket"),
+        pytest.param({"is_encrypted": False, "host": "::1,/run,localhost"}, None, id="hosts-here"),
+        pytest.param({"is_encrypted": False, "host": "::1,db.example"}, "warning", id="one-there"),
+        pytest.param({"is_encrypted": False, "host": "127.db.example"}, "warning", id="digits"),
+        pytest.param({"is_encrypted": False, "host": "localhost.example"}, "warning", id="name"),
         pytest.param({"replicas": (WAITED_FOR,)}, None, id="synchronous"),
         pytest.param(
             {"replicas": (WAITED_FOR,), "synchronous_commit": "local"}, "warning", id="not-waiting"
