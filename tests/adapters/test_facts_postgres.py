@@ -11,10 +11,14 @@ import pytest
 from adapters import facts_postgres
 from adapters.facts_postgres import postgres_facts
 from adapters.postgres_schema import COUNTS
+from domain.grant import Unauthorized
 from functions.admin.doctor.replicas import findings_of_replicas
 from functions.admin.doctor.store import findings_of
 from ports.facts import PostgresFacts, ReplicaFacts, UnreadFact
+from ports.store import StoreUnavailableError
 from tests.patience import PATIENCE
+from tests.ports.store_contract import PostgresDatabase
+from tests.records import record_of
 from tests.system.postgres_peer import PASSWORD, PostgresPeer, postgres_server, standby_of
 from tests.system.waiting import wait_until
 
@@ -158,8 +162,21 @@ def test_replicas_that_the_user_may_not_see_are_unknown(
     assert not isinstance(read(url.replace("//keeper", "//other")).replicas, UnreadFact)
 
 
-def test_address_of_a_standby_is_a_fault(standby: PostgresPeer, url: str) -> None:
-    facts = read(url.replace(url.rpartition(":")[2], f"{standby.port}/{url.rpartition('/')[2]}"))
+def test_address_of_a_standby_is_a_fault(
+    primary: PostgresPeer, standby: PostgresPeer, url: str
+) -> None:
+    async def use(url: str) -> str:
+        store = PostgresDatabase(url).open()
+        assert (await store.load("a")).etag is None
+        with pytest.raises(StoreUnavailableError) as caught:
+            await store.swap("a", record_of(Unauthorized(), "one"), expected_etag=None)
+        await store.close()
+        return str(caught.value)
+
+    of_standby = url.replace(f":{primary.port}/", f":{standby.port}/")
+    refusal = asyncio.run(use(of_standby))
+    assert "DATABASE_URL): the server is read-only, such as a replica" in refusal
+    facts = read(of_standby)
     assert facts.is_read_only
     assert facts.replicas == ()
     faults = [each.text for each in findings_of(facts) if each.level.value == "fault"]
