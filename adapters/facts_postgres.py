@@ -24,16 +24,18 @@ _WRITTEN = """
 SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn()
     ELSE pg_current_wal_flush_lsn() END::text
 """
-# Without backups, and without logical replication, which is of chosen tables: no failover leads
-# there.
+# No failover leads to the others: backups, logical replication, which is of chosen tables, and
+# archives such as pg_receivewal's, which apply nothing.
 _REPLICAS = """
 SELECT application_name, host(client_addr), state, pg_wal_lsn_diff(%(written)s, flush_lsn),
     pg_wal_lsn_diff(%(written)s, replay_lsn), replay_lag, sync_state IN ('sync', 'quorum')
 FROM pg_stat_replication AS sender
-WHERE state IS DISTINCT FROM 'backup' AND NOT EXISTS (
-    SELECT 1 FROM pg_replication_slots AS slot
-    WHERE slot.active_pid = sender.pid AND slot.slot_type = 'logical'
-)
+WHERE state IS DISTINCT FROM 'backup'
+    AND (state IS DISTINCT FROM 'streaming' OR replay_lsn IS NOT NULL)
+    AND NOT EXISTS (
+        SELECT 1 FROM pg_replication_slots AS slot
+        WHERE slot.active_pid = sender.pid AND slot.slot_type = 'logical'
+    )
 ORDER BY application_name, client_addr, sender.pid
 """
 _HIDDEN = UnreadFact(

@@ -19,7 +19,13 @@ from ports.store import StoreUnavailableError
 from tests.patience import PATIENCE
 from tests.ports.store_contract import PostgresDatabase
 from tests.records import record_of
-from tests.system.postgres_peer import PASSWORD, PostgresPeer, postgres_server, standby_of
+from tests.system.postgres_peer import (
+    PASSWORD,
+    PostgresPeer,
+    log_archive_of,
+    postgres_server,
+    standby_of,
+)
 from tests.system.waiting import wait_until
 
 # ruff: noqa: S608 - the statements are the tests' own
@@ -145,6 +151,14 @@ def test_replica_that_writes_wait_for_is_told_apart(
         primary.execute("SELECT pg_reload_conf()")
     assert not isinstance(replicas, UnreadFact)
     assert [each.is_waited_for for each in replicas] == [True]
+
+
+def test_an_archive_is_no_replica(primary: PostgresPeer, standby: PostgresPeer, url: str) -> None:
+    assert standby.port
+    with log_archive_of(primary):
+        replicas = read(url).replicas
+    assert not isinstance(replicas, UnreadFact)
+    assert [each.name for each in replicas] == ["walreceiver at 127.0.0.1"]
 
 
 def test_replicas_that_the_user_may_not_see_are_unknown(

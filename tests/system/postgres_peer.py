@@ -27,6 +27,7 @@ PASSWORD = "the-password-of-this-test"
 _UNPACKED = Path(__file__).parents[2] / ".venv" / "pgbouncer"
 # Postgres refuses to run as root. Nobody else has this user's files, which it needs none of.
 _AS_NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--")
+_WITH_PASSWORD = {**os.environ, "PGPASSWORD": PASSWORD}
 _TEMPLATE = "migrated"
 # https://www.postgresql.org/docs/current/server-shutdown.html
 _FAST_SHUTDOWN = signal.SIGINT
@@ -150,11 +151,30 @@ def standby_of(primary: PostgresPeer) -> Iterator[PostgresPeer]:
         copy = [*_prefix(), str(_programs() / "pg_basebackup"), "--pgdata", str(folder)]
         # The address of its primary is written next to the data, with the password.
         copy += ["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--no-manifest"]
-        environ = {**os.environ, "PGPASSWORD": PASSWORD}
-        address = ["-h", "127.0.0.1", "-p", str(primary.port), "-U", USER]
-        run([*copy, *address], check=True, capture_output=True, env=environ)
+        run([*copy, *_address_of(primary)], check=True, capture_output=True, env=_WITH_PASSWORD)
         with _running(folder, port) as peer:
             yield peer
+
+
+@contextmanager
+def log_archive_of(primary: PostgresPeer) -> Iterator[None]:
+    """Archive the log of changes as it grows. Raises ServerDidNotStartError."""
+    with TemporaryDirectory() as temporary:
+        _give_away(Path(temporary))
+        command = [*_prefix(), str(_programs() / "pg_receivewal"), "--directory", temporary]
+        number = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
+        before = primary.execute(number)
+        with guarded_process(
+            [*command, *_address_of(primary)],
+            is_ready=lambda _process: primary.execute(number) != before,
+            folder=Path(temporary),
+            environ=_WITH_PASSWORD,
+        ):
+            yield
+
+
+def _address_of(peer: PostgresPeer) -> Sequence[str]:
+    return ("-h", "127.0.0.1", "-p", str(peer.port), "-U", USER)
 
 
 @contextmanager
