@@ -92,8 +92,11 @@ async def _replicas(
             if loop.time() >= ends or not any(each.unapplied for each in replicas):
                 return replicas
             await asyncio.sleep(_LOOK_EVERY.total_seconds())
+    except (psycopg.errors.FeatureNotSupported, psycopg.errors.ObjectNotInPrerequisiteState):
+        # Amazon Aurora, whose replicas share the storage of the primary, refuses the position of a
+        # log, or has one for logical replication only.
+        return ()
     except psycopg.DatabaseError as error:
-        # Managed databases do not have all of these functions.
         return UnreadFact(describe(error))
 
 

@@ -161,6 +161,33 @@ def test_an_archive_is_no_replica(primary: PostgresPeer, standby: PostgresPeer, 
     assert [each.name for each in replicas] == ["walreceiver at 127.0.0.1"]
 
 
+@pytest.mark.parametrize(
+    ("state", "has_reason"),
+    [
+        pytest.param("0A000", False, id="not-supported"),
+        pytest.param("55000", False, id="logical-only"),
+        pytest.param("42501", True, id="other"),
+    ],
+)
+def test_a_server_without_positions_has_no_replicas_to_check(
+    primary: PostgresPeer, state: str, *, has_reason: bool
+) -> None:
+    url = primary.new_database()
+    # Before that of the server.
+    primary.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET search_path = public, pg_catalog")
+    primary.execute(
+        "CREATE FUNCTION pg_current_wal_flush_lsn() RETURNS pg_lsn LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE 'planned' USING ERRCODE = '{state}'; END $$",
+        url=url,
+    )
+    replicas = read(url).replicas
+    if has_reason:
+        assert isinstance(replicas, UnreadFact)
+        assert "planned" in replicas.why
+    else:
+        assert replicas == ()
+
+
 def test_replicas_that_the_user_may_not_see_are_unknown(
     primary: PostgresPeer, standby: PostgresPeer, url: str
 ) -> None:
