@@ -1,5 +1,6 @@
 """The setup of a Redis by TCP, as far as its user may read it."""
 
+import asyncio
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -7,12 +8,16 @@ from urllib.parse import urlsplit
 
 from adapters.redis_client import RedisClient
 from domain.metadata import is_loopback
-from ports.facts import RedisServerFacts, UnreadFact
+from ports.facts import RedisServerFacts, ReplicaFacts, UnreadFact
 from ports.store import StoreUnavailableError
 
 _LINE = re.compile(r"^([a-z0-9_]+):(.*?)\r?$", re.MULTILINE)
 _REPLICA = re.compile(r"slave[0-9]+")
 _HIDDEN = UnreadFact("the server does not report it")
+# A replica acknowledges once a second. One that lacks after this time what had been written before
+# is behind.
+_CATCH_UP = timedelta(seconds=3)
+_LOOK_EVERY = timedelta(milliseconds=200)
 
 
 async def redis_facts(url: str) -> RedisServerFacts:
@@ -35,14 +40,15 @@ async def _facts(client: RedisClient, *, is_encrypted: bool) -> RedisServerFacts
         has_append_only_file=aof if isinstance(aof, UnreadFact) else aof == "1",
         has_snapshots=save if isinstance(save, UnreadFact) else save != "",
         is_replica=role if isinstance(role, UnreadFact) else role == "slave",
-        replicas=info if isinstance(info, UnreadFact) else _replicas(info),
+        replicas=await _replicas(client, info),
+        least_replicas=await _setting(client, "min-replicas-to-write"),
         is_encrypted=is_encrypted,
     )
 
 
-async def _info(client: RedisClient) -> Mapping[str, str] | UnreadFact:
+async def _info(client: RedisClient, *section: str) -> Mapping[str, str] | UnreadFact:
     try:
-        answer = await client.execute("INFO")
+        answer = await client.execute("INFO", *section)
     except StoreUnavailableError as error:
         return UnreadFact(str(error))
     return dict(_LINE.findall(answer)) if isinstance(answer, str) else _HIDDEN
@@ -65,20 +71,49 @@ def _member(info: Mapping[str, str] | UnreadFact, name: str) -> str | UnreadFact
     return info if isinstance(info, UnreadFact) else info.get(name, _HIDDEN)
 
 
-def _replicas(info: Mapping[str, str]) -> tuple[tuple[str, timedelta | None], ...]:
+async def _replicas(
+    client: RedisClient, info: Mapping[str, str] | UnreadFact
+) -> tuple[ReplicaFacts, ...] | UnreadFact:
+    """Return the replicas, once each has all that is written now, or after the limit."""
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + _CATCH_UP.total_seconds()
+    written = _number(_member(info, "master_repl_offset"))
+    while True:
+        if isinstance(info, UnreadFact):
+            return info
+        replicas = _rows(info, written)
+        if loop.time() >= ends or not any(each.missing for each in replicas):
+            return replicas
+        await asyncio.sleep(_LOOK_EVERY.total_seconds())
+        info = await _info(client, "replication")
+
+
+def _rows(info: Mapping[str, str], written: int) -> tuple[ReplicaFacts, ...]:
     """Read lines such as `slave0:ip=10.0.0.2,port=6379,state=online,offset=14,lag=1`."""
-    rows = [
-        dict(part.partition("=")[::2] for part in text.split(","))
+    return tuple(
+        _replica(dict(part.partition("=")[::2] for part in text.split(",")), written)
         for name, text in info.items()
         if _REPLICA.fullmatch(name)
-    ]
-    return tuple((f"{row.get('ip')}:{row.get('port')}", _lag(row)) for row in rows)
+    )
 
 
-def _lag(row: Mapping[str, str]) -> timedelta | None:
+def _replica(row: Mapping[str, str], written: int) -> ReplicaFacts:
     lag = row.get("lag", "")
-    is_in_step = row.get("state") == "online" and lag.isdecimal()
-    return timedelta(seconds=int(lag)) if is_in_step else None
+    is_streaming = row.get("state") == "online" and lag.isdecimal()
+    missing = max(0, written - _number(row.get("offset"))) if is_streaming else 0
+    return ReplicaFacts(
+        name=f"{row.get('ip')}:{row.get('port')}",
+        is_streaming=is_streaming,
+        missing=missing,
+        unapplied=missing,
+        lag=timedelta(seconds=int(lag)) if is_streaming else None,
+        # It counts replicas that have been in step lately, and asks none of them.
+        is_waited_for=False,
+    )
+
+
+def _number(text: str | UnreadFact | None) -> int:
+    return int(text) if isinstance(text, str) and text.isdecimal() else 0
 
 
 def _is_encrypted(url: str) -> bool:

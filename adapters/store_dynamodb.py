@@ -1,5 +1,7 @@
 """The store in one DynamoDB table: one request per operation, two for a page of records.
 
+A page of the due connections takes one for each part of the index `due` (`dynamodb_agenda`).
+
 `infra/aws/table.json` defines the table. Its key `id` is `grant#CONNECTION`, `login#KEY` or
 `count#WINDOW#KEY`. Only grants that become due have `agenda` and `due_at`, the keys of the index
 `due`. Only grants have `listing`, a key of the index `listing`. Only logins and counts have
@@ -171,7 +173,7 @@ class DynamoDbStore:
     async def count(self, key: str, *, window_ends: datetime) -> int:
         """Add one to a count and return the new count. Raises StoreUnavailableError.
 
-        A retry of botocore counts twice.
+        A request whose answer is lost is sent again, and counts twice.
         """
         answer = await self._table.call(
             "update_item",

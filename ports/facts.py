@@ -38,6 +38,25 @@ class RedisFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaFacts:
+    """A replica of a server, as its primary sees it.
+
+    `name`: its address, or what it calls itself. `is_streaming`: whether it gets each change.
+    `missing`: the bytes of changes that it still lacks, seconds after the primary wrote them.
+    `unapplied`: the bytes of changes that its readers do not see yet; those that are missing, too.
+    `lag`: how far behind it is, by the primary's own measurement; None if that has none.
+    `is_waited_for`: whether the primary confirms a change only when this replica has it.
+    """
+
+    name: str
+    is_streaming: bool
+    missing: int
+    unapplied: int
+    lag: timedelta | None
+    is_waited_for: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RedisServerFacts:
     """The setup of a Redis by TCP.
 
@@ -45,7 +64,7 @@ class RedisServerFacts:
     `has_append_only_file`: whether it writes each change to its disk (`appendonly`).
     `has_snapshots`: whether it saves snapshots from time to time (`save`).
     `is_replica`: whether it is a replica, which refuses writes.
-    `replicas`: the address and the lag of each of its replicas; None for one that is not in step.
+    `least_replicas`: without that many replicas it refuses writes (`min-replicas-to-write`).
     `is_encrypted`: whether the connection has TLS, or stays on this machine.
     """
 
@@ -53,7 +72,8 @@ class RedisServerFacts:
     has_append_only_file: bool | UnreadFact
     has_snapshots: bool | UnreadFact
     is_replica: bool | UnreadFact
-    replicas: tuple[tuple[str, timedelta | None], ...] | UnreadFact
+    replicas: tuple[ReplicaFacts, ...] | UnreadFact
+    least_replicas: str | UnreadFact
     is_encrypted: bool
 
 
@@ -80,7 +100,9 @@ class PostgresFacts:
     `version`: that of the tables; 0 without tables. `known_version`: that of this software.
     `is_read_only`: whether it is a replica, or refuses writes otherwise.
     `synchronous_commit`, `fsync`, `isolation`: the settings of new connections.
+    `host`: where it connects to: a host, the folder of a socket, or a list of these with commas.
     `has_pooler`: whether a pooler such as pgbouncer is in between.
+    `replicas`: its physical replicas that are connected.
     """
 
     version: int
@@ -92,6 +114,7 @@ class PostgresFacts:
     is_encrypted: bool
     host: str
     has_pooler: bool
+    replicas: tuple[ReplicaFacts, ...] | UnreadFact
 
 
 StoreFacts: TypeAlias = DynamoDbFacts | PostgresFacts | RedisFacts | RedisServerFacts | SqliteFacts

@@ -70,9 +70,10 @@ _log = logging.getLogger(__name__)
 class UnstoredError(StoreUnavailableError):
     """The store refused a record, or stored it without a confirmation."""
 
-    def __init__(self, rescued: "RescuedRecord") -> None:
-        super().__init__("a change could not be stored")
+    def __init__(self, rescued: "RescuedRecord", *, why: str) -> None:
+        super().__init__(f"a change could not be stored: {why}")
         self.rescued = rescued
+        self.why = why
 
 
 class Recorder:
@@ -216,7 +217,8 @@ class Recorder:
                 newest = await self.newest(connection, conflict.current)
             except UnstoredError as error:
                 # Rescue the record to write, too: it is nowhere else.
-                raise UnstoredError(self._prepare_write(connection, record, over=over)) from error
+                rescued = self._prepare_write(connection, record, over=over)
+                raise UnstoredError(rescued, why=error.why) from error
             raise ConflictError(newest) from conflict
 
     async def load(self, connection: str) -> Record:
@@ -312,7 +314,7 @@ class Recorder:
             except ConflictError:
                 raise
             except UnreadableRecordError as error:
-                raise UnstoredError(rescued) from error
+                raise UnstoredError(rescued, why=str(error)) from error
             except Exception as error:
                 # No error of the store may lose new tokens.
                 if isinstance(error, StoreDamagedError):
@@ -320,7 +322,7 @@ class Recorder:
                 elif not isinstance(error, StoreUnavailableError):
                     _log.exception("connection %s: unexpected error of the store", connection)
                 if pause is None:
-                    raise UnstoredError(rescued) from error
+                    raise UnstoredError(rescued, why=_reason(error)) from error
                 await asyncio.sleep(pause.total_seconds())
             else:
                 break
@@ -348,8 +350,9 @@ class Recorder:
             if brings_new_tokens(event):
                 _log.critical(
                     "connection %s: new tokens could not be stored yet; they are in the log, "
-                    "encrypted, and the write is retried",
+                    "encrypted, and the write is retried (%s)",
                     connection,
+                    error.why,
                 )
                 self._rescue.emit(error.rescued)
                 etag = str(error.rescued.record.etag)
@@ -435,6 +438,11 @@ class Recorder:
                 _log.exception("connection %s: unexpected error of the store", connection)
             else:
                 return
+
+
+def _reason(error: Exception) -> str:
+    # The text of another error than the store's own may quote what is stored.
+    return str(error) if isinstance(error, StoreUnavailableError) else type(error).__name__
 
 
 def _claim_of(record: Record) -> "Claim | None":

@@ -258,7 +258,9 @@ async def test_a_used_up_pool_is_reported(
         swap = asyncio.create_task(store.swap("a", TWO, expected_etag="one"))
         await eventually(peer, url, WAITS)
         monkeypatch.setattr(postgres_pool, "LIMIT", timedelta(milliseconds=50))
-        with pytest.raises(StoreUnavailableError, match=r"all 1 connections .* in use"):
+        with pytest.raises(
+            StoreUnavailableError, match=r"DATABASE_URL\): .*all 1 connections .* in use"
+        ):
             await store.load("a")
     await swap
     await store.close()

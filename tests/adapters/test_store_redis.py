@@ -3,7 +3,7 @@
 import asyncio
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -17,9 +17,10 @@ from adapters.facts_redis import redis_facts
 from adapters.redis_client import RedisClient
 from adapters.sealed_records import SealedRecords
 from adapters.store_redis import RedisStore
-from ports.facts import RedisServerFacts, UnreadFact
+from ports.facts import RedisServerFacts, ReplicaFacts, UnreadFact
 from ports.store import StoreUnavailableError, UnreadableRecordError
 from tests.bench.tls_door import tls_door
+from tests.patience import PATIENCE
 from tests.ports.scripted_server import Connection, ScriptedServer, serving
 from tests.ports.store_contract import KEYS, RedisServer, UpstashDatabase, redis
 from tests.ports.test_store_contract import NOW, PENDING, authorized
@@ -362,7 +363,9 @@ def test_an_authority_of_ssl_cert_file_is_trusted(tmp_path: Path) -> None:
 # Facts for the doctor
 
 
-def test_facts_of_a_server_are_read(peer: RedisPeer) -> None:
+def test_facts_of_a_server_and_its_replica_are_read(
+    peer: RedisPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     facts = asyncio.run(redis_facts(peer.url))
     assert facts == RedisServerFacts(
         eviction_policy="noeviction",
@@ -370,22 +373,40 @@ def test_facts_of_a_server_are_read(peer: RedisPeer) -> None:
         has_snapshots=False,
         is_replica=False,
         replicas=(),
+        least_replicas="0",
         is_encrypted=True,
     )
+    # A replica would wait for others for seconds.
+    peer.execute("CONFIG", "SET", "repl-diskless-sync-delay", "0")
     with redis_server("--replicaof", "127.0.0.1", str(peer.port)) as replica:
         peer.execute("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
         peer.execute("CONFIG", "SET", "appendonly", "no")
         peer.execute("CONFIG", "SET", "save", "60 1")
-        wait_until(lambda: "lag=" in str(peer.execute("INFO", "replication")))
+        wait_until(lambda: "state=online" in str(peer.execute("INFO", "replication")))
         facts = asyncio.run(redis_facts(peer.url))
-        assert not isinstance(facts.replicas, UnreadFact)
-        assert [place for place, _ in facts.replicas] == [f"127.0.0.1:{replica.port}"]
+        (found,) = in_replicas(facts)
+        assert (found.name, found.is_streaming) == (f"127.0.0.1:{replica.port}", True)
         assert (facts.eviction_policy, facts.has_append_only_file, facts.has_snapshots) == (
             "allkeys-lru",
             False,
             True,
         )
         assert asyncio.run(redis_facts(replica.url)).is_replica is True
+        replica.pause()
+        peer.execute("SET", "a", "x" * 10_000)
+        with monkeypatch.context() as patch:
+            patch.setattr("adapters.facts_redis._CATCH_UP", IMPATIENCE)
+            (found,) = in_replicas(asyncio.run(redis_facts(peer.url)))
+        assert found.missing >= 10_000
+        replica.resume()
+        monkeypatch.setattr("adapters.facts_redis._CATCH_UP", PATIENCE)
+        (found,) = in_replicas(asyncio.run(redis_facts(peer.url)))
+        assert found.missing == 0
+
+
+def in_replicas(facts: RedisServerFacts) -> Sequence[ReplicaFacts]:
+    assert not isinstance(facts.replicas, UnreadFact)
+    return facts.replicas
 
 
 def test_facts_that_the_user_may_not_read_are_unknown(peer: RedisPeer) -> None:

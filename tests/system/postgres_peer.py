@@ -27,6 +27,7 @@ PASSWORD = "the-password-of-this-test"
 _UNPACKED = Path(__file__).parents[2] / ".venv" / "pgbouncer"
 # Postgres refuses to run as root. Nobody else has this user's files, which it needs none of.
 _AS_NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--")
+_WITH_PASSWORD = {**os.environ, "PGPASSWORD": PASSWORD}
 _TEMPLATE = "migrated"
 # https://www.postgresql.org/docs/current/server-shutdown.html
 _FAST_SHUTDOWN = signal.SIGINT
@@ -137,15 +138,56 @@ def postgres_server() -> Iterator[PostgresPeer]:
         settings = ("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync")
         create = [*_prefix(), str(programs / "initdb"), "-D", str(folder), "-U", USER]
         run([*create, *settings, f"--pwfile={secret}"], check=True, capture_output=True)
-        command = [*_prefix(), str(programs / "postgres"), "-D", str(folder), "-p", str(port)]
-        command += ["-h", "127.0.0.1", "-k", temporary]
-        # A crash of the process loses nothing without fsync; only one of the machine does.
-        # A pooler keeps some connections for each database, and each test has its own.
-        for setting in ("fsync=off", "max_connections=200", "shared_buffers=16MB"):
-            command += ["-c", setting]
-        ready = partial(_serves, port)
-        with guarded_process(command, is_ready=ready, folder=Path(temporary)) as process:
-            yield PostgresPeer(port=port, folder=folder, process=process)
+        with _running(folder, port) as peer:
+            yield peer
+
+
+@contextmanager
+def standby_of(primary: PostgresPeer) -> Iterator[PostgresPeer]:
+    """Run a replica, which the primary streams its changes to. Raises ServerDidNotStartError."""
+    with TemporaryDirectory() as temporary:
+        folder, port = Path(temporary, "data"), free_port()
+        _give_away(Path(temporary))
+        copy = [*_prefix(), str(_programs() / "pg_basebackup"), "--pgdata", str(folder)]
+        # The address of its primary is written next to the data, with the password.
+        copy += ["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--no-manifest"]
+        run([*copy, *_address_of(primary)], check=True, capture_output=True, env=_WITH_PASSWORD)
+        with _running(folder, port) as peer:
+            yield peer
+
+
+@contextmanager
+def log_archive_of(primary: PostgresPeer) -> Iterator[None]:
+    """Archive the log of changes as it grows. Raises ServerDidNotStartError."""
+    with TemporaryDirectory() as temporary:
+        _give_away(Path(temporary))
+        command = [*_prefix(), str(_programs() / "pg_receivewal"), "--directory", temporary]
+        number = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
+        before = primary.execute(number)
+        with guarded_process(
+            [*command, *_address_of(primary)],
+            is_ready=lambda _process: primary.execute(number) != before,
+            folder=Path(temporary),
+            environ=_WITH_PASSWORD,
+        ):
+            yield
+
+
+def _address_of(peer: PostgresPeer) -> Sequence[str]:
+    return ("-h", "127.0.0.1", "-p", str(peer.port), "-U", USER)
+
+
+@contextmanager
+def _running(folder: Path, port: int) -> Iterator[PostgresPeer]:
+    command = [*_prefix(), str(_programs() / "postgres"), "-D", str(folder), "-p", str(port)]
+    command += ["-h", "127.0.0.1", "-k", str(folder.parent)]
+    # A crash of the process loses nothing without fsync; only one of the machine does.
+    # A pooler keeps some connections for each database, and each test has its own.
+    for setting in ("fsync=off", "max_connections=200", "shared_buffers=16MB"):
+        command += ["-c", setting]
+    ready = partial(_serves, port)
+    with guarded_process(command, is_ready=ready, folder=folder.parent) as process:
+        yield PostgresPeer(port=port, folder=folder, process=process)
 
 
 @contextmanager

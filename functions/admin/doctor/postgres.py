@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
+from domain.metadata import is_loopback
 from functions.admin.doctor.findings import Finding, fault, ok, warning
-from ports.facts import PostgresFacts
+from functions.admin.doctor.replicas import findings_of_replicas
+from ports.facts import PostgresFacts, UnreadFact
 
 _ABOUT = "Postgres"
-# Hosts of this machine: the folder of a socket is one too.
-_LOOPBACK = ("/", "@", "127.", "::1", "localhost")
+# The folder of a socket, and a socket without a file.
+_SOCKETS = ("/", "@")
 _MIGRATE = "run python -m functions.admin migrate"
 
 
@@ -34,11 +36,18 @@ def findings_of_postgres(facts: PostgresFacts) -> Iterator[Finding]:
             f"default_transaction_isolation is {facts.isolation}, so that concurrent writes fail "
             "and are repeated: set it to read committed for this user",
         )
-    if not facts.is_encrypted and not facts.host.startswith(_LOOPBACK):
+    if not facts.is_encrypted and not _stays_here(facts.host):
         yield warning(
             _ABOUT,
             f"the connection to {facts.host} is not encrypted: add sslmode=verify-full or "
             "sslmode=require to the URL",
+        )
+    yield from findings_of_replicas(facts.replicas)
+    if facts.synchronous_commit == "local" and _has_synchronous(facts):
+        yield warning(
+            _ABOUT,
+            "synchronous_commit is local, so that writes do not wait for the synchronous replica: "
+            "a failover to it may lose the newest refresh tokens. Set it to on for this user",
         )
     if facts.has_pooler:
         yield ok(_ABOUT, "a pooler is in between; its transaction mode is supported")
@@ -56,3 +65,13 @@ def _findings_of_version(facts: PostgresFacts) -> Finding:
     if not facts.version:
         return fault(_ABOUT, f"there are no tables: {_MIGRATE}")
     return fault(_ABOUT, f"the tables have version {facts.version}: {_MIGRATE}")
+
+
+def _has_synchronous(facts: PostgresFacts) -> bool:
+    replicas = facts.replicas
+    return not isinstance(replicas, UnreadFact) and any(each.is_waited_for for each in replicas)
+
+
+def _stays_here(hosts: str) -> bool:
+    """Whether all hosts of a list are this machine."""
+    return all(host.startswith(_SOCKETS) or is_loopback(host) for host in hosts.split(","))

@@ -1,14 +1,12 @@
 """The settings of a Redis by TCP, as findings."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 from functions.admin.doctor.findings import Finding, fault, ok, unknown, warning
+from functions.admin.doctor.replicas import findings_of_replicas
 from ports.facts import RedisServerFacts, UnreadFact
 
 _ABOUT = "REDIS_URL"
-# A replica acknowledges once a second.
-_LARGEST_LAG = timedelta(seconds=10)
 
 
 def findings_of_redis_server(facts: RedisServerFacts) -> Iterator[Finding]:
@@ -67,15 +65,20 @@ def _findings_of_persistence(facts: RedisServerFacts) -> Finding:
 
 def _findings_of_replication(facts: RedisServerFacts) -> Iterator[Finding]:
     if isinstance(facts.is_replica, UnreadFact):
+        # INFO shows both.
         yield unknown(_ABOUT, f"unknown whether this is a replica: {facts.is_replica.why}")
-    elif facts.is_replica:
-        yield fault(_ABOUT, "this is a replica: use the address of the primary")
-    if isinstance(facts.replicas, UnreadFact):
         return
-    for place, lag in facts.replicas:
-        if lag is None or lag > _LARGEST_LAG:
-            behind = "is not in step" if lag is None else f"is {lag.seconds} s behind"
-            yield warning(
-                "replication",
-                f"the replica {place} {behind}: a failover to it would lose the newest tokens",
-            )
+    if facts.is_replica:
+        yield fault(_ABOUT, "this is a replica: use the address of the primary")
+    yield from findings_of_replicas(facts.replicas)
+    if not isinstance(facts.replicas, UnreadFact):
+        yield from _findings_of_least(len(facts.replicas), facts.least_replicas)
+
+
+def _findings_of_least(number: int, least: str | UnreadFact) -> Iterator[Finding]:
+    if number and least == "0":
+        yield ok(
+            "replication",
+            "min-replicas-to-write is 0: a primary that is cut off from its replicas confirms "
+            "tokens which a failover loses. With 1, it refuses them after some seconds",
+        )

@@ -36,7 +36,7 @@ from functions.admin.doctor.findings import Finding, Level
 from functions.admin.doctor.provider import check_endpoints
 from functions.admin.doctor.store import findings_of
 from functions.settings.settings import Settings
-from ports.facts import RedisServerFacts, SqliteFacts, UnreadFact
+from ports.facts import RedisServerFacts, ReplicaFacts, SqliteFacts, UnreadFact
 from ports.web import WebAnswer
 from tests.client_keys import pem_of
 from tests.functions.commands import ROOT
@@ -531,12 +531,21 @@ def test_database_that_hangs_is_found(
 
 # Redis by TCP.
 
+REPLICA = ReplicaFacts(
+    name="10.0.0.2:6379",
+    is_streaming=True,
+    missing=0,
+    unapplied=0,
+    lag=SECOND,
+    is_waited_for=False,
+)
 HEALTHY_REDIS = RedisServerFacts(
     eviction_policy="noeviction",
     has_append_only_file=True,
     has_snapshots=False,
     is_replica=False,
-    replicas=(("10.0.0.2:6379", SECOND),),
+    replicas=(REPLICA,),
+    least_replicas="1",
     is_encrypted=True,
 )
 UNREAD = UnreadFact("not allowed")
@@ -567,11 +576,22 @@ UNREAD = UnreadFact("not allowed")
             "not allowed",
         ),
         (
-            {"replicas": (("a:1", SECOND), ("b:2", 11 * SECOND))},
+            {"replicas": (REPLICA, replace(REPLICA, name="b:2", lag=11 * SECOND))},
             [("warning", "replication")],
             "b:2 is 11 s behind",
         ),
-        ({"replicas": (("a:1", None),)}, [("warning", "replication")], "a:1 is not in step"),
+        (
+            {"replicas": (replace(REPLICA, is_streaming=False, lag=None),)},
+            [("warning", "replication")],
+            "10.0.0.2:6379 is not in step",
+        ),
+        (
+            {"replicas": (replace(REPLICA, missing=4000, unapplied=4000, lag=2 * SECOND),)},
+            [("warning", "replication")],
+            "lacks 4000 bytes that were written seconds ago (2 s behind): a failover",
+        ),
+        ({"replicas": UNREAD}, [("unknown", "replication")], "not allowed"),
+        ({"least_replicas": "0"}, [], ""),
         ({"is_encrypted": False}, [("warning", "REDIS_URL")], "no TLS"),
     ],
     ids=str,

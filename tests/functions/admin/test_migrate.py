@@ -13,7 +13,7 @@ from functions.admin.doctor.postgres import findings_of_postgres
 from functions.admin.doctor.store import check_store
 from functions.settings.settings import Settings
 from functions.wiring import Wiring
-from ports.facts import PostgresFacts
+from ports.facts import PostgresFacts, ReplicaFacts
 from tests.functions.commands import admin_process, environ_in, run_admin
 from tests.patience import PATIENCE
 from tests.ports.store_contract import pooler, postgres
@@ -117,6 +117,15 @@ GOOD = PostgresFacts(
     is_encrypted=True,
     host="db.example",
     has_pooler=False,
+    replicas=(),
+)
+WAITED_FOR = ReplicaFacts(
+    name="standby at 10.0.0.2",
+    is_streaming=True,
+    missing=0,
+    unapplied=0,
+    lag=None,
+    is_waited_for=True,
 )
 
 
@@ -132,6 +141,14 @@ GOOD = PostgresFacts(
         pytest.param({"is_encrypted": False}, "warning", id="plain"),
         pytest.param({"is_encrypted": False, "host": "127.0.0.1"}, None, id="plain-loopback"),
         pytest.param({"is_encrypted": False, "host": "/run/postgresql"}, None, id="socket"),
+        pytest.param({"is_encrypted": False, "host": "::1,/run,localhost"}, None, id="hosts-here"),
+        pytest.param({"is_encrypted": False, "host": "::1,db.example"}, "warning", id="one-there"),
+        pytest.param({"is_encrypted": False, "host": "127.db.example"}, "warning", id="digits"),
+        pytest.param({"is_encrypted": False, "host": "localhost.example"}, "warning", id="name"),
+        pytest.param({"replicas": (WAITED_FOR,)}, None, id="synchronous"),
+        pytest.param(
+            {"replicas": (WAITED_FOR,), "synchronous_commit": "local"}, "warning", id="not-waiting"
+        ),
     ],
 )
 def test_each_weakness_of_a_server_is_one_finding(

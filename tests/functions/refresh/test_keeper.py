@@ -359,10 +359,17 @@ async def test_a_store_that_fails_once_is_asked_again_with_the_same_etag(
 
 
 @pytest.mark.parametrize(
-    "fault", [StoreUnavailableError("planned"), RuntimeError("a fault of our own")]
+    ("fault", "reason"),
+    [
+        pytest.param(StoreUnavailableError("planned"), "planned", id="store"),
+        pytest.param(RuntimeError("a fault of our own"), "RuntimeError", id="other"),
+    ],
 )
 async def test_tokens_that_the_store_does_not_take_are_served_and_rescued(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: Exception
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    fault: Exception,
+    reason: str,
 ) -> None:
     monkeypatch.setattr(recorder_module, "SWAP_RETRIES", (timedelta(0),))
     monkeypatch.setattr(recorder_module, "LATE_RETRIES", ())
@@ -379,6 +386,7 @@ async def test_tokens_that_the_store_does_not_take_are_served_and_rescued(
     assert isinstance(rescued.record.grant, Authorized)
     assert rescued.record.grant.tokens.refresh_token == "refresh-8"
     assert "could not be stored" in caplog.text
+    assert f"the write is retried ({reason})" in caplog.text
     assert ("a fault of our own" in caplog.text) is isinstance(fault, RuntimeError)
     assert "access-8" not in caplog.text
     assert "refresh-8" not in caplog.text
