@@ -14,6 +14,7 @@ from tests.simulation import broken_own as own
 from tests.simulation import broken_parts as parts
 from tests.simulation import broken_rejections as rejections
 from tests.simulation import broken_rules as rules
+from tests.simulation import broken_servers as servers
 from tests.simulation import broken_table as table
 from tests.simulation.alert_stories import run_alerts
 from tests.simulation.alert_world import ALERT_KINDS
@@ -79,6 +80,10 @@ def _of_alerts(
 
 
 _LEFT = {Rule.ALERT_GIVEN_UP, Rule.ALERT_LOST}
+_UNCONDITIONAL = {
+    *(Rule.ONE_ATTEMPT, Rule.TOKENS_FORWARD, Rule.FORWARD, Rule.NOT_IN_CHARGE),
+    *(Rule.BACKOFF, Rule.OVERWRITTEN, Rule.LEDGER),
+}
 
 MUTANTS = [
     _mutant(
@@ -282,11 +287,35 @@ MUTANTS = [
     _mutant(
         "DynamoDB: a write has no condition",
         table.write_without_a_condition,
-        {
-            *(Rule.ONE_ATTEMPT, Rule.TOKENS_FORWARD, Rule.FORWARD, Rule.NOT_IN_CHARGE),
-            *(Rule.BACKOFF, Rule.OVERWRITTEN, Rule.LEDGER),
-        },
+        _UNCONDITIONAL,
         run=partial(run_doubt, store="dynamodb"),
+        kinds=KEPT_IDLE,
+    ),
+    _mutant(
+        "Redis: a write is its own conflict",
+        servers.take_own_writes_of_redis_for_conflicts,
+        {Rule.OWN_WRITE},
+        run=partial(run_chaos, store="redis"),
+    ),
+    _mutant(
+        "Redis: a write has no condition",
+        servers.write_to_redis_without_a_condition,
+        _UNCONDITIONAL,
+        run=partial(run_doubt, store="redis"),
+        kinds=KEPT_IDLE,
+    ),
+    _mutant(
+        "Postgres: a write has no condition",
+        servers.write_to_postgres_without_a_condition,
+        _UNCONDITIONAL,
+        run=partial(run_doubt, store="postgres"),
+        kinds=KEPT_IDLE,
+    ),
+    _mutant(
+        "Postgres: a refresh removes the date",
+        servers.forget_the_date_in_postgres,
+        {Rule.DIED_IDLE},
+        run=partial(run_idle, store="postgres"),
         kinds=KEPT_IDLE,
     ),
     _mutant(

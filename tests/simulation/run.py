@@ -17,6 +17,8 @@ from tests.simulation.faults import Chaos, Doubts
 from tests.simulation.loop import DeadlockError
 from tests.simulation.promises import BrokenRuleError, Rule
 from tests.simulation.provider import KINDS
+from tests.simulation.served_postgres import ServedPostgres
+from tests.simulation.served_redis import ServedRedis
 from tests.simulation.simulated_store import SimulatedStore
 from tests.simulation.simulated_table import SimulatedTable
 from tests.simulation.stories import (
@@ -37,7 +39,14 @@ SHORT_REFRESH_LIVES = (2, 3.5)
 # A sweep a day needs two days' time.
 IDLE_LIVES = (timedelta(days=3), timedelta(days=7), timedelta(days=30), timedelta(days=90))
 Story = Callable[[World], Coroutine[Any, Any, None]]
-STORES: Mapping[str, MakeStore] = {"memory": SimulatedStore, "dynamodb": SimulatedTable}
+STORES: Mapping[str, MakeStore] = {
+    "memory": SimulatedStore,
+    "dynamodb": SimulatedTable,
+    "redis": ServedRedis,
+    "postgres": ServedPostgres,
+}
+SERVED = ("redis", "postgres")
+"""The stores that are real servers."""
 
 
 @dataclass(kw_only=True)

@@ -24,6 +24,7 @@ from tests.simulation.instance import Instance
 from tests.simulation.loop import Process, SimulationLoop
 from tests.simulation.promises import LEASE, NEVER_OFF, SKEW, BrokenRuleError
 from tests.simulation.provider import ProviderKind
+from tests.simulation.served_store import ServedStore
 from tests.simulation.simulated_server import SimulatedServer
 from tests.simulation.simulated_store import SimulatedStore
 from tests.simulation.simulated_table import SimulatedTable
@@ -37,7 +38,7 @@ STALLS = (1.0, 20.0, 59.0, 61.0, 65.0, 130.0, 400.0)
 NAMES = ("a", "b", "c")
 LONG_REFRESH_LIFE = timedelta(days=90)
 
-MakeStore: TypeAlias = Callable[["World"], SimulatedStore | SimulatedTable]
+MakeStore: TypeAlias = Callable[["World"], SimulatedStore | SimulatedTable | ServedStore]
 MakeConnection: TypeAlias = Callable[..., Connection]
 """Makes a connection of a `world`, with a `name`."""
 
