@@ -15,6 +15,7 @@ from tests.simulation import broken_parts as parts
 from tests.simulation import broken_rejections as rejections
 from tests.simulation import broken_rules as rules
 from tests.simulation import broken_servers as servers
+from tests.simulation import broken_sweeps as sweeps
 from tests.simulation import broken_table as table
 from tests.simulation.alert_stories import run_alerts
 from tests.simulation.alert_world import ALERT_KINDS
@@ -37,6 +38,7 @@ from tests.simulation.run import (
     run_chaos,
     run_doubt,
     run_idle,
+    run_left,
     run_refusals,
     run_revocations,
 )
@@ -276,6 +278,41 @@ MUTANTS = [
         rules.forget_a_lapsed_attempt,
         {Rule.DIED_IDLE},
         run=run_idle,
+        kinds=KEPT_IDLE,
+    ),
+    _mutant(
+        "the sweep leaves the connections of other clients",
+        sweeps.count_all_clients_together,
+        {Rule.STARVED},
+        run=run_left,
+        kinds=KEPT_IDLE,
+    ),
+    _mutant(
+        "the sweep asks for each connection while the provider is away",
+        sweeps.leave_nobody,
+        {Rule.ASKED_WHILE_AWAY},
+        run=run_left,
+        kinds=KEPT_IDLE,
+    ),
+    _mutant(
+        "each sweep leaves what an earlier one has left",
+        sweeps.leave_a_client_for_ever,
+        {Rule.DIED_IDLE},
+        run=run_left,
+        kinds=KEPT_IDLE,
+    ),
+    _mutant(
+        "the sweep waits for each request that hangs",
+        sweeps.wait_for_each_that_hangs,
+        {Rule.ASKED_WHILE_AWAY},
+        run=run_left,
+        kinds=KEPT_IDLE,
+    ),
+    _mutant(
+        "accounts that fail for good keep the sweep from others",
+        sweeps.count_repeated_failures,
+        {Rule.DIED_IDLE},
+        run=run_left,
         kinds=KEPT_IDLE,
     ),
     _mutant(

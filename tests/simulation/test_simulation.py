@@ -16,6 +16,7 @@ from tests.simulation.run import (
     run_chaos,
     run_doubt,
     run_idle,
+    run_left,
     run_refusals,
     run_revocations,
 )
@@ -36,6 +37,7 @@ DOUBT_SEEDS = seeds(memory=times(80, usually=20), dynamodb=times(15, usually=4),
 IDLE_SEEDS = seeds(memory=times(40, usually=10), dynamodb=times(10, usually=3), served=times(4))
 REVOCATION_SEEDS = seeds(memory=times(40, usually=10), dynamodb=times(5), served=times(2))
 ADOPTION_SEEDS = seeds(memory=times(40, usually=12), dynamodb=times(5), served=times(2))
+LEFT_SEEDS = times(8, usually=3)
 CLOCK_SEEDS = times(40, usually=10)
 REFUSAL_SEEDS = times(4)
 # A fault of a store costs most where a refresh token is spent by its use.
@@ -77,6 +79,14 @@ def test_idle_grant_is_kept_while_a_sweep_succeeds_in_time(kind: str, store: str
     # The other stores have few runs, of which most may be disturbed.
     assert tally.swept[SweepOutcome.REFRESHED] > (tally.runs if store == "memory" else 0)
     assert tally.losses[Loss.EXPIRED] == 0
+
+
+@pytest.mark.parametrize("kind", KEPT_IDLE if IS_THOROUGH else SERVED_KINDS)
+def test_connections_that_a_sweep_leaves_are_refreshed_by_a_later_one(kind: str) -> None:
+    tally = run_all(run_left, kind, "memory", LEFT_SEEDS)
+    assert tally.swept[SweepOutcome.LEFT] >= tally.runs
+    assert not tally.losses
+    assert not tally.logins
 
 
 @over(KINDS)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -57,10 +57,13 @@ class World:
     access_life: timedelta
     refresh_life: timedelta = LONG_REFRESH_LIFE
     connection_count: int = 1
+    names: Sequence[str] = NAMES
+    client_of: Callable[[str], str | None] = lambda _: None
     instance_count: int = 3
     stalls: tuple[float, ...] = STALLS
     make_store: MakeStore = SimulatedStore
     make_connection: MakeConnection = Connection
+    make_server: Callable[["World"], SimulatedServer] = SimulatedServer
 
     def __post_init__(self) -> None:
         # For stories, for what becomes of a fault, and for what merely takes its time.
@@ -72,8 +75,8 @@ class World:
         provider = self.kind.declared(self.access_life, self.refresh_life)
         self.policy = Policy(provider=provider, client="client-1")
         self.store = self.make_store(self)
-        self.server = SimulatedServer(self)
-        names = NAMES[: self.connection_count]
+        self.server = self.make_server(self)
+        names = self.names[: self.connection_count]
         self.connections = {name: self.make_connection(world=self, name=name) for name in names}
         self.instances: list[Instance] = []
         self.injected: Counter[str] = Counter()
@@ -157,6 +160,7 @@ class World:
             store=store,
             clock=clock,
             entropy=entropy,
+            client_of=self.client_of,
         )
         self.instances.append(instance)
         self.loop.add(instance)
