@@ -13,7 +13,15 @@ from xdist.scheduler import LoadScopeScheduling
 _ON_HOSTS = "tests/functions/"
 # As in `tests.functions.hosts`, the longest tests first. `lambda-runtime` stands before `lambda`:
 # the pattern takes the first match.
-_HOSTS = ("vercel", "lambda-runtime", "uvicorn", "in-process", "lambda")
+_HOSTS = (
+    "vercel",
+    "lambda-runtime",
+    "uvicorn",
+    "in-process",
+    "over-redis",
+    "over-postgres",
+    "lambda",
+)
 # Tests of this folder share a browser.
 _IN_BROWSER = "tests/browser/"
 _HOST = re.compile(rf"[\[-]({'|'.join(_HOSTS)})[]-]")

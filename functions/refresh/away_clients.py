@@ -8,7 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 
-from domain.grant import Adopting, Authorized, Failure, Refreshing
+from domain.grant import Adopting, Authorized, Failure, Grant, Refreshing
 from functions.refresh.keeper import QuestionResult
 from functions.settings.clients import UnknownClientError
 
@@ -60,13 +60,29 @@ class AwayClients:
 
 def _is_fault_of_client(result: QuestionResult) -> bool | None:
     """Whether a refresh failed for its client or provider; None if that is not known."""
-    after = result.after
-    tried = after.grant if isinstance(after, Adopting) else after
+    before, after = _tried(result.before), _tried(result.after)
     if result.is_refreshed:
         return False
-    if after == result.before or isinstance(tried, Refreshing):
+    if result.after == result.before:
         return None
-    failed = tried.failure_state if isinstance(tried, Authorized) else None
-    if failed is not None and failed.failure is Failure.UNEXPLAINED:
+    if isinstance(after, Refreshing):
+        # No answer in the time of a turn. Each request to a provider that hangs may cost a login.
+        return True
+    failure = _failure(after)
+    if failure is Failure.UNEXPLAINED:
         return None
-    return failed is not None and failed.failure in _FAULTS_OF_CLIENT
+    if failure is Failure.UNAVAILABLE is _failure(before):
+        # Maybe the provider fails for this account only. It stays the longest overdue, and the
+        # next sweep asks for it first, too: it must not keep that from the others.
+        return None
+    return failure in _FAULTS_OF_CLIENT
+
+
+def _tried(grant: Grant) -> Grant:
+    """Return the grant whose refresh token is sent."""
+    return grant.grant if isinstance(grant, Adopting) else grant
+
+
+def _failure(grant: Grant) -> Failure | None:
+    state = grant.failure_state if isinstance(grant, Authorized) else None
+    return None if state is None else state.failure

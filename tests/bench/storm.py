@@ -26,7 +26,14 @@ from tests.bench.storm_stage import (
     records,
     storm_stage,
 )
-from tests.bench.storm_stores import StormStore, dynamodb_store, sqlite_store, upstash_store
+from tests.bench.storm_stores import (
+    StormStore,
+    dynamodb_store,
+    postgres_store,
+    redis_store,
+    sqlite_store,
+    upstash_store,
+)
 
 # In seconds: a disk on its way out, a cheap one, and for how long strangers come.
 STORM_FSYNC = 0.04
@@ -38,7 +45,7 @@ ROUND_TRIP = 0.3
 CAPACITY = 25
 # In seconds: for how long callers retry.
 PATIENCE = 60.0
-STORES = ("sqlite", "upstash", "dynamodb")
+STORES = ("sqlite", "upstash", "redis", "dynamodb", "postgres")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,6 +77,10 @@ def _store(
     match options.store:
         case "upstash":
             return upstash_store(seconds=ROUND_TRIP)
+        case "redis":
+            return redis_store(seconds=ROUND_TRIP)
+        case "postgres":
+            return postgres_store(seconds=ROUND_TRIP)
         case "dynamodb":
             return dynamodb_store(calls_a_second=options.capacity)
         case _:
@@ -153,5 +164,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except (pytest.skip.Exception, pytest.fail.Exception) as missing:
-        # There is no Redis here; the parts that the tests start say so to pytest.
+        # A server is missing here; the parts that the tests start say so to pytest.
         sys.exit(str(missing))

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import httpx
 
+from tests.bench.storm_distance import distant_door
 from tests.system.dynamodb_peer import dynamodb_server
 from tests.system.guarded_process import guarded_process
 from tests.system.loopback import free_port, http
+from tests.system.postgres_peer import postgres_server
+from tests.system.redis_peer import redis_server
 from tests.system.stores import rest_store
 
 _SHIM = Path(__file__).with_name("slow_disk.c")
@@ -50,6 +53,31 @@ def upstash_store(*, seconds: float) -> Iterator[StormStore]:
             slow=environ,
             text=f"Upstash, {seconds * 1000:.0f} ms a round trip",
             be_slow=partial(rest.front.plan_fault, f"delay:{seconds}*"),
+        )
+
+
+@contextmanager
+def redis_store(*, seconds: float) -> Iterator[StormStore]:
+    """Run a Redis that is far away."""
+    with redis_server() as redis, distant_door(redis.port, distance=seconds) as door:
+        yield StormStore(
+            environ=redis.environ,
+            slow={"REDIS_URL": f"redis://127.0.0.1:{door.port}"},
+            text=f"Redis, {seconds * 1000:.0f} ms a round trip",
+            be_slow=door.be_far,
+        )
+
+
+@contextmanager
+def postgres_store(*, seconds: float) -> Iterator[StormStore]:
+    """Run a Postgres that is far away."""
+    with postgres_server() as server, distant_door(server.port, distance=seconds) as door:
+        url = server.new_database()
+        yield StormStore(
+            environ={"DATABASE_URL": url},
+            slow={"DATABASE_URL": url.replace(f":{server.port}/", f":{door.port}/")},
+            text=f"Postgres, {seconds * 1000:.0f} ms a round trip",
+            be_slow=door.be_far,
         )
 
 

@@ -1,9 +1,10 @@
 """The hosts that run the application under test.
 
-A test runs in this process only, unless `on_each_host` or `on_hosts` marks it. It is marked where
-the host's own code can change the result:
+A test runs in this process only, unless `on_each_host`, `on_each_host_and_store` or `on_hosts`
+marks it. It is marked where the code of the host or of the store can change the result:
 
 - `in-process`: the application itself. The whole HTTP contract runs here, over SQLite.
+- `over-redis`, `over-postgres`: the same, over other stores, with what their libraries log.
 - `uvicorn`: a server on a socket. Framing, raw bytes, lifespan, the end of a process, its log.
 - `vercel`: the built functions behind the routes of `vercel.json`. Which function has which path
   and method, Vercel's request conversion and client address, a process per function, Upstash.
@@ -44,7 +45,14 @@ from functions.aws.api import HttpHandler
 from functions.aws.settings import InstanceSettings
 from functions.http.messages import Receive, Scope, Send
 from functions.settings.settings import Settings
-from tests.functions.stores import StartStore, dynamodb_store, sqlite_store, upstash_store
+from tests.functions.stores import (
+    StartStore,
+    dynamodb_store,
+    postgres_store,
+    redis_store,
+    sqlite_store,
+    upstash_store,
+)
 from tests.patience import PATIENCE
 from tests.system.client_address import BehindProxy, client_address
 from tests.system.lambda_deployment import lambda_deployment
@@ -387,6 +395,8 @@ def lambda_runtime(_portal: BlockingPortal, environ: Mapping[str, str]) -> Itera
 
 HOSTS: Mapping[str, Host] = {
     "in-process": Host(run=in_process, store=sqlite_store),
+    "over-redis": Host(run=in_process, store=redis_store),
+    "over-postgres": Host(run=in_process, store=postgres_store),
     "uvicorn": Host(run=uvicorn, store=sqlite_store),
     "vercel": Host(
         run=vercel,
@@ -407,4 +417,6 @@ def on_hosts(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("host", names, indirect=True)
 
 
-on_each_host = on_hosts(*(name for name in HOSTS if name != "lambda"))
+OVER_STORES = ("over-redis", "over-postgres")
+on_each_host = on_hosts(*(name for name in HOSTS if name not in {"lambda", *OVER_STORES}))
+on_each_host_and_store = on_hosts(*(name for name in HOSTS if name != "lambda"))

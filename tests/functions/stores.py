@@ -14,10 +14,10 @@ from unittest.mock import patch
 from adapters.postgres_schema import CONNECTIONS, COUNTS, LOGINS
 from functions.alerts.deployment import DEPLOYMENT
 from functions.refresh.sweep_walk import SWEEP
+from tests.ports.store_contract import postgres
 from tests.system.aws_peer import variables_for
 from tests.system.dynamodb_peer import DynamoDbPeer, dynamodb_server
 from tests.system.loopback import http
-from tests.system.postgres_peer import postgres_server
 from tests.system.redis_peer import redis_execute, redis_server
 from tests.system.upstash_front import upstash_front
 
@@ -102,14 +102,14 @@ def redis_store() -> Iterator[StorePeer]:
 
 @contextmanager
 def postgres_store() -> Iterator[StorePeer]:
-    """Run a Postgres, and create a database with the store's tables."""
-    with postgres_server() as server:
-        url = server.new_database()
+    """Create a database with the store's tables, in the Postgres of this process."""
+    server = postgres()
+    url = server.new_database()
 
-        def clear() -> None:
-            server.execute(f"TRUNCATE {CONNECTIONS}, {LOGINS}, {COUNTS}", url=url)
+    def clear() -> None:
+        server.execute(f"TRUNCATE {CONNECTIONS}, {LOGINS}, {COUNTS}", url=url)
 
-        yield StorePeer(environ={"DATABASE_URL": url}, clear=clear)
+    yield StorePeer(environ={"DATABASE_URL": url}, clear=clear)
 
 
 class DynamoDbStores:
@@ -155,7 +155,7 @@ def rows_of(environ: Mapping[str, str]) -> list[Row]:
 
     Counts of failures, the deployment's own records and the mark of a listing are left out.
     """
-    others = ("count#", ":count:", DEPLOYMENT, SWEEP, "-complete")
+    others = ("count#", ":count:", COUNTS, DEPLOYMENT, SWEEP, "-complete")
     return [row for row in _all_rows(environ) if not any(mark in str(row) for mark in others)]
 
 
@@ -165,6 +165,8 @@ def _all_rows(environ: Mapping[str, str]) -> list[Row]:
     if "DYNAMODB_TABLE" in environ:
         items = _dynamodb_items(environ)
         return sorted(tuple(sorted((k, str(v)) for k, v in item.items())) for item in items)
+    if (url := environ.get("DATABASE_URL")) is not None:
+        return [(t, *row) for t in (CONNECTIONS, LOGINS, COUNTS) for row in _postgres_rows(url, t)]
     found = execute(environ, "EVAL", _ALL, 0)
     assert isinstance(found, list)
     return sorted((key, tuple(content)) for key, content in found)
@@ -177,6 +179,10 @@ def raw_content(environ: Mapping[str, str]) -> str:
     path = Path(environ["SQLITE_PATH"])
     files = path.parent.glob(f"{path.name}*")
     return b"".join(file.read_bytes() for file in files).decode("latin-1")
+
+
+def _postgres_rows(url: str, table: str) -> list[Row]:
+    return sorted(postgres().execute(f"SELECT * FROM {table}", url=url))  # noqa: S608 - a constant
 
 
 @cache

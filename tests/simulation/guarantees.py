@@ -456,7 +456,16 @@ def _chaos() -> Iterator[str]:
         "connections, with single and concurrent requests, refreshes and overlapping sweeps;"
     )
     yield "- several attempts with unknown outcomes in a row;"
-    yield "- unused connections whose sweeps fail, all but the last before the expiry."
+    yield "- unused connections whose sweeps fail, all but the last before the expiry;"
+    yield (
+        "- sweeps that [leave connections](operating.md#many-connections), because their provider "
+        "is away for days, or fails some accounts for good. A later sweep refreshes each in time."
+    )
+    yield ""
+    yield (
+        "The store of most runs is a model in memory. Others run the adapters of DynamoDB, Redis "
+        "and Postgres. Real servers of Redis and Postgres run their scripts and statements."
+    )
     yield ""
     yield (
         "Every lost grant is lost for one of the reasons above. Rules that are broken on purpose "

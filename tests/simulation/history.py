@@ -158,7 +158,9 @@ class History:
             if not exchange.is_delivered or exchange.response is None:
                 continue
             if exchange.response.access_token == access_token:
-                if exchange.failed_writes < WRITES_BEFORE_GIVING_UP:
+                # Where one record is lost, others may be: those that were stored are rescued, too.
+                is_given_up = exchange.failed_writes >= WRITES_BEFORE_GIVING_UP
+                if not (is_given_up or self.had(access_token)):
                     raise BrokenRuleError(Rule.GAVE_UP, f"request {exchange.number}")
                 exchange.is_rescued = True
 

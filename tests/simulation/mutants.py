@@ -14,6 +14,8 @@ from tests.simulation import broken_own as own
 from tests.simulation import broken_parts as parts
 from tests.simulation import broken_rejections as rejections
 from tests.simulation import broken_rules as rules
+from tests.simulation import broken_servers as servers
+from tests.simulation import broken_sweeps as sweeps
 from tests.simulation import broken_table as table
 from tests.simulation.alert_stories import run_alerts
 from tests.simulation.alert_world import ALERT_KINDS
@@ -36,6 +38,7 @@ from tests.simulation.run import (
     run_chaos,
     run_doubt,
     run_idle,
+    run_left,
     run_refusals,
     run_revocations,
 )
@@ -79,6 +82,10 @@ def _of_alerts(
 
 
 _LEFT = {Rule.ALERT_GIVEN_UP, Rule.ALERT_LOST}
+_UNCONDITIONAL = {
+    *(Rule.ONE_ATTEMPT, Rule.TOKENS_FORWARD, Rule.FORWARD, Rule.NOT_IN_CHARGE),
+    *(Rule.BACKOFF, Rule.OVERWRITTEN, Rule.LEDGER),
+}
 
 MUTANTS = [
     _mutant(
@@ -274,6 +281,41 @@ MUTANTS = [
         kinds=KEPT_IDLE,
     ),
     _mutant(
+        "the sweep leaves the connections of other clients",
+        sweeps.count_all_clients_together,
+        {Rule.STARVED},
+        run=run_left,
+        kinds=KEPT_IDLE,
+    ),
+    _mutant(
+        "the sweep asks for each connection while the provider is away",
+        sweeps.leave_nobody,
+        {Rule.ASKED_WHILE_AWAY},
+        run=run_left,
+        kinds=KEPT_IDLE,
+    ),
+    _mutant(
+        "each sweep leaves what an earlier one has left",
+        sweeps.leave_a_client_for_ever,
+        {Rule.DIED_IDLE},
+        run=run_left,
+        kinds=KEPT_IDLE,
+    ),
+    _mutant(
+        "the sweep waits for each request that hangs",
+        sweeps.wait_for_each_that_hangs,
+        {Rule.ASKED_WHILE_AWAY},
+        run=run_left,
+        kinds=KEPT_IDLE,
+    ),
+    _mutant(
+        "accounts that fail for good keep the sweep from others",
+        sweeps.count_repeated_failures,
+        {Rule.DIED_IDLE},
+        run=run_left,
+        kinds=KEPT_IDLE,
+    ),
+    _mutant(
         "DynamoDB: a write is its own conflict",
         table.take_own_writes_for_conflicts,
         {Rule.OWN_WRITE},
@@ -282,11 +324,35 @@ MUTANTS = [
     _mutant(
         "DynamoDB: a write has no condition",
         table.write_without_a_condition,
-        {
-            *(Rule.ONE_ATTEMPT, Rule.TOKENS_FORWARD, Rule.FORWARD, Rule.NOT_IN_CHARGE),
-            *(Rule.BACKOFF, Rule.OVERWRITTEN, Rule.LEDGER),
-        },
+        _UNCONDITIONAL,
         run=partial(run_doubt, store="dynamodb"),
+        kinds=KEPT_IDLE,
+    ),
+    _mutant(
+        "Redis: a write is its own conflict",
+        servers.take_own_writes_of_redis_for_conflicts,
+        {Rule.OWN_WRITE},
+        run=partial(run_chaos, store="redis"),
+    ),
+    _mutant(
+        "Redis: a write has no condition",
+        servers.write_to_redis_without_a_condition,
+        _UNCONDITIONAL,
+        run=partial(run_doubt, store="redis"),
+        kinds=KEPT_IDLE,
+    ),
+    _mutant(
+        "Postgres: a write has no condition",
+        servers.write_to_postgres_without_a_condition,
+        _UNCONDITIONAL,
+        run=partial(run_doubt, store="postgres"),
+        kinds=KEPT_IDLE,
+    ),
+    _mutant(
+        "Postgres: a refresh removes the date",
+        servers.forget_the_date_in_postgres,
+        {Rule.DIED_IDLE},
+        run=partial(run_idle, store="postgres"),
         kinds=KEPT_IDLE,
     ),
     _mutant(

@@ -29,6 +29,8 @@ IDLE_WITHOUT_DATE = timedelta(days=3) - 2 * SKEW
 REJECTIONS_COUNTED = timedelta(minutes=10)
 MOST_REJECTIONS = 6
 LONGEST_REJECTION_WAIT = timedelta(minutes=5)
+# A sweep leaves the rest of a client's connections after ten failures in a row, while four run.
+MOST_ASKED_WHILE_AWAY = 13
 # A write whose store is slow may take this long.
 TIME_TO_WRITE = timedelta(seconds=5)
 # Tries before an instance reports that the store is unavailable.
@@ -71,6 +73,8 @@ class Rule(Enum):
     NOT_DUE = "the sweep refreshes what it should leave alone"
     DIED_IDLE = "the sweep lets an unused grant expire"
     COUNTED = "the sweep reports wrong counts"
+    STARVED = "the sweep leaves a connection whose client has a provider that answers"
+    ASKED_WHILE_AWAY = "the sweep asks a provider that is away for each connection"
     RESURRECTED = "a grant that was revoked is used, or comes back"
     TAKEN = "a login is not taken that was begun later"
     ANSWERED = "a program waits too long for its answer"

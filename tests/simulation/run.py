@@ -14,9 +14,19 @@ from functions.refresh.sweep_outcomes import SweepOutcome
 from tests.simulation.adopting_connection import AdoptingConnection
 from tests.simulation.exchanges import Loss
 from tests.simulation.faults import Chaos, Doubts
+from tests.simulation.left_out import (
+    LEFT_NAMES,
+    REFRESH_LIFE,
+    Absence,
+    FrailServer,
+    be_left,
+    client_of,
+)
 from tests.simulation.loop import DeadlockError
 from tests.simulation.promises import BrokenRuleError, Rule
 from tests.simulation.provider import KINDS
+from tests.simulation.served_postgres import ServedPostgres
+from tests.simulation.served_redis import ServedRedis
 from tests.simulation.simulated_store import SimulatedStore
 from tests.simulation.simulated_table import SimulatedTable
 from tests.simulation.stories import (
@@ -37,7 +47,14 @@ SHORT_REFRESH_LIVES = (2, 3.5)
 # A sweep a day needs two days' time.
 IDLE_LIVES = (timedelta(days=3), timedelta(days=7), timedelta(days=30), timedelta(days=90))
 Story = Callable[[World], Coroutine[Any, Any, None]]
-STORES: Mapping[str, MakeStore] = {"memory": SimulatedStore, "dynamodb": SimulatedTable}
+STORES: Mapping[str, MakeStore] = {
+    "memory": SimulatedStore,
+    "dynamodb": SimulatedTable,
+    "redis": ServedRedis,
+    "postgres": ServedPostgres,
+}
+SERVED = ("redis", "postgres")
+"""The stores that are real servers."""
 
 
 @dataclass(kw_only=True)
@@ -153,8 +170,30 @@ def run_refusals(kind: str, seed: int, store: str = "memory") -> Tally:
     return run_story(world, meet_refusals, replay=f"{kind} {seed} refusals")
 
 
+def run_left(kind: str, seed: int, store: str = "memory") -> Tally:
+    """Run one seed of sweeps that leave connections. Raises SimulationFailedError."""
+    world = _world(
+        kind,
+        f"{kind}/{seed}/left",
+        store,
+        faults=Absence,
+        access_life=ACCESS_LIVES[-1],
+        refresh_life=REFRESH_LIFE,
+        names=LEFT_NAMES,
+        connection_count=len(LEFT_NAMES),
+        client_of=client_of,
+        make_server=FrailServer,
+    )
+    return run_story(world, be_left, replay=f"{kind} {seed} left")
+
+
 def _world(
-    kind: str, name: str, store: str, *, faults: type[Chaos | Doubts] = Chaos, **options: Any
+    kind: str,
+    name: str,
+    store: str,
+    *,
+    faults: type[Chaos | Doubts | Absence] = Chaos,
+    **options: Any,
 ) -> World:
     return World(
         kind=KINDS[kind],
@@ -208,6 +247,7 @@ STORIES = {
     "revoke": run_revocations,
     "adopt": run_adoptions,
     "refusals": run_refusals,
+    "left": run_left,
 }
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ class SimulatedServer:
         with world.judging():
             oracle = connection.oracle_of(request.refresh_token)
             exchange = oracle.sent(process, request.refresh_token, world.now(), clock)
-        fault = self._fault()
+        fault = self._fault(connection.name)
         said = f": {fault.value}" if fault else ""
         world.note(process.name, f"request {exchange.number} with {request.refresh_token}{said}")
         outcome = await self._carry(exchange, fault)
@@ -77,7 +77,8 @@ class SimulatedServer:
 
     async def revoke_token(self, request: RevocationRequest) -> RevocationOutcome:
         """Carry a revocation there, and its answer back, if the network lets it."""
-        world, fault = self._world, self._fault()
+        world = self._world
+        fault = self._fault(world.connection_of(request.token).name)
         said = f": {fault.value}" if fault else ""
         world.note(current_process().name, f"revokes {request.token}{said}")
         await asyncio.sleep(world.latency(self.slowest))
@@ -91,7 +92,8 @@ class SimulatedServer:
             return NoAnswer(delivery=Delivery.UNKNOWN, reason="simulated")
         return RevocationResult.REVOKED
 
-    def _fault(self) -> NetworkFault | None:
+    def _fault(self, _connection: str) -> NetworkFault | None:
+        """Decide what becomes of a request for a connection."""
         world = self._world
         if world.loop.time() < self.away_until:
             return self._absence

@@ -4,7 +4,7 @@ A write is judged by the content of the table after it.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,23 +12,21 @@ from typing import TYPE_CHECKING, Any
 from adapters.aws_client import _READ_LIMIT, _TRIES
 from adapters.dynamodb_table import ConditionFailedError
 from adapters.sealed_records import SealedRecords
-from adapters.sealing import KeyRing
 from adapters.store_dynamodb import DynamoDbStore
 from domain.grant import Unauthorized
 from functions.refresh.sweep_walk import SWEEP
-from ports.store import ConflictError, Record, StoreUnavailableError, UnreadableRecordError
+from ports.store import Record, StoreUnavailableError
 from tests.records import record_of
 from tests.simulation.exchanges import Call, current_call
 from tests.simulation.instance import Instance
 from tests.simulation.moto_table import MotoTable
-from tests.simulation.promises import WRITES_BEFORE_GIVING_UP, BrokenRuleError, Rule
-from tests.simulation.store_network import TROUBLE, NetworkedStore, current_instance
+from tests.simulation.store_network import NetworkedStore, current_instance
+from tests.simulation.watching import RING, Keys, watched_load, watched_swap
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 _GRANT = "grant#"
-_RING = KeyRing([bytes(32)])
 # How far the index may be behind the table, and a read without ConsistentRead.
 _LAGS = (0.0, 0.05, 1.0, 30.0)
 
@@ -40,7 +38,7 @@ class SimulatedTable(NetworkedStore):
         super().__init__(world)
         self._items = MotoTable()
         self._behind = MotoTable()
-        self._records = SealedRecords(_RING)
+        self._records = SealedRecords(RING)
         self._store = WatchedStore(world, self, Keys(world, self._opens))
 
     @property
@@ -127,25 +125,6 @@ class SimulatedTable(NetworkedStore):
         self._items.evaluate("delete_item", Key={"id": {"S": _GRANT + connection}})
 
 
-class Keys(SealedRecords):
-    """The keys of the instances: now and then the key of a record is missing."""
-
-    def __init__(self, world: "World", opens: Callable[[str], bool]) -> None:
-        super().__init__(_RING)
-        self._world = world
-        self._opens = opens
-
-    def open_record(self, connection: str, etag: str, sealed: str) -> Record:
-        """Open a grant. Raises UnreadableRecordError."""
-        process = current_instance()
-        if not self._opens(etag):
-            process.troubled_until = self._world.loop.time() + TROUBLE
-            is_damaged = self._world.store.is_damaged(connection)
-            raise UnreadableRecordError("simulated", etag=etag, is_damaged=is_damaged)
-        process.has_read.add(etag)
-        return super().open_record(connection, etag, sealed)
-
-
 class WatchedStore(DynamoDbStore):
     """The adapter, which records the answers to its callers."""
 
@@ -155,9 +134,7 @@ class WatchedStore(DynamoDbStore):
 
     async def load(self, connection: str) -> Record:
         """Return the latest record, and note for how long it is waited for."""
-        if connection == SWEEP:
-            return await super().load(connection)
-        with current_instance().loads(connection, self._world.now()):
+        with watched_load(self._world, connection):
             return await super().load(connection)
 
     async def complete_listing(self) -> None:
@@ -165,23 +142,8 @@ class WatchedStore(DynamoDbStore):
 
     async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
         """Replace the record if its etag is the expected one; note that it cannot be, or judge."""
-        if connection == SWEEP:
+        with watched_swap(self._world, connection, record):
             await super().swap(connection, record, expected_etag=expected_etag)
-            return
-        subject = self._world.connections[connection]
-        try:
-            await super().swap(connection, record, expected_etag=expected_etag)
-        except ConflictError as conflict:
-            with self._world.judging():
-                if conflict.current.etag == record.etag:
-                    raise BrokenRuleError(Rule.OWN_WRITE, connection) from conflict
-            raise
-        except StoreUnavailableError:
-            subject.write_failed(current_instance())
-            raise
-        except UnreadableRecordError:
-            subject.write_failed(current_instance(), times=WRITES_BEFORE_GIVING_UP)
-            raise
 
 
 def _is_one_of_many(arguments: Mapping[str, Any]) -> bool:

@@ -180,7 +180,7 @@ class NetworkedStore(ABC):
             self._world.note("store", "conflict, and nobody hears of it")
 
     def _fail(self, answer: asyncio.Future[object]) -> None:
-        answer.set_exception(StoreUnavailableError("simulated"))
+        _settle(answer.set_exception, answer, StoreUnavailableError("simulated"))
 
     # Judgements.
 

@@ -63,6 +63,7 @@ async def sweep(world: "World", instance: Instance) -> SweepReport | None:
     )
     world.note(instance.name, f"sweeps: {report}")
     world.swept += told
+    world.swept[SweepOutcome.LEFT] += report.left
     with world.judging():
         if +told != Counter(witnessed):
             raise BrokenRuleError(Rule.COUNTED, f"{report}, not {witnessed}")

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +24,7 @@ from tests.simulation.instance import Instance
 from tests.simulation.loop import Process, SimulationLoop
 from tests.simulation.promises import LEASE, NEVER_OFF, SKEW, BrokenRuleError
 from tests.simulation.provider import ProviderKind
+from tests.simulation.served_store import ServedStore
 from tests.simulation.simulated_server import SimulatedServer
 from tests.simulation.simulated_store import SimulatedStore
 from tests.simulation.simulated_table import SimulatedTable
@@ -37,7 +38,7 @@ STALLS = (1.0, 20.0, 59.0, 61.0, 65.0, 130.0, 400.0)
 NAMES = ("a", "b", "c")
 LONG_REFRESH_LIFE = timedelta(days=90)
 
-MakeStore: TypeAlias = Callable[["World"], SimulatedStore | SimulatedTable]
+MakeStore: TypeAlias = Callable[["World"], SimulatedStore | SimulatedTable | ServedStore]
 MakeConnection: TypeAlias = Callable[..., Connection]
 """Makes a connection of a `world`, with a `name`."""
 
@@ -56,10 +57,13 @@ class World:
     access_life: timedelta
     refresh_life: timedelta = LONG_REFRESH_LIFE
     connection_count: int = 1
+    names: Sequence[str] = NAMES
+    client_of: Callable[[str], str | None] = lambda _: None
     instance_count: int = 3
     stalls: tuple[float, ...] = STALLS
     make_store: MakeStore = SimulatedStore
     make_connection: MakeConnection = Connection
+    make_server: Callable[["World"], SimulatedServer] = SimulatedServer
 
     def __post_init__(self) -> None:
         # For stories, for what becomes of a fault, and for what merely takes its time.
@@ -71,8 +75,8 @@ class World:
         provider = self.kind.declared(self.access_life, self.refresh_life)
         self.policy = Policy(provider=provider, client="client-1")
         self.store = self.make_store(self)
-        self.server = SimulatedServer(self)
-        names = NAMES[: self.connection_count]
+        self.server = self.make_server(self)
+        names = self.names[: self.connection_count]
         self.connections = {name: self.make_connection(world=self, name=name) for name in names}
         self.instances: list[Instance] = []
         self.injected: Counter[str] = Counter()
@@ -156,6 +160,7 @@ class World:
             store=store,
             clock=clock,
             entropy=entropy,
+            client_of=self.client_of,
         )
         self.instances.append(instance)
         self.loop.add(instance)

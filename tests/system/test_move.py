@@ -28,7 +28,7 @@ from domain.grant import (
 )
 from ports.store import Store
 from tests.functions.grants import fresh, over
-from tests.functions.stores import dynamodb_store, postgres_store, upstash_store
+from tests.functions.stores import dynamodb_store, postgres_store, redis_store, upstash_store
 from tests.records import record_of
 from tests.system.account import Account, RecordProperty, accounted
 from tests.system.callers import asked_all_the_time
@@ -82,12 +82,15 @@ def test_grants_move_from_store_to_store_and_back_under_load_and_none_is_lost(
 
 @contextmanager
 def deployments() -> Iterator[list[Deployment]]:
-    """Run the application over SQLite, Redis, DynamoDB and Postgres, for one client."""
+    """Run the application over each store, for one client.
+
+    Upstash and Redis, which share a form, are not neighbours.
+    """
     peer = partial(oidc_provider, access_lifetime=ACCESS_LIFE)
     with ExitStack() as stack:
         first = stack.enter_context(deployed(peer, count=WORKERS, app=PATIENT))
         places = [first]
-        for start in (upstash_store, dynamodb_store, postgres_store):
+        for start in (upstash_store, dynamodb_store, redis_store, postgres_store):
             store = stack.enter_context(start())
             environment = {**first.workers.environment, **store.environ}
             del environment["SQLITE_PATH"]

@@ -47,7 +47,7 @@ from tests.functions.expect import (
     expect_token,
 )
 from tests.functions.grants import fresh
-from tests.functions.hosts import HOSTS, Host, on_each_host
+from tests.functions.hosts import HOSTS, Host, on_each_host, on_each_host_and_store
 from tests.functions.keeper_rig import SetClock, some_keys
 from tests.functions.stores import raw_content
 from tests.functions.token_endpoint import Answer, TokenEndpoint
@@ -266,7 +266,7 @@ def test_forged_header_makes_no_other_address(limited: Deployment, address: str)
     expect_too_many(answers[-1][0])
 
 
-@on_each_host
+@on_each_host_and_store
 @pytest.mark.usefixtures("address")
 def test_neither_store_nor_log_has_the_address(limited: Deployment) -> None:
     address = "2001:db8:85a3:8d3:1319:8a2e:370:7348"

@@ -30,7 +30,7 @@ from tests.functions.deployment import Deployment, Header, at
 from tests.functions.doctors import encryption_key
 from tests.functions.expect import PROBLEM_MEMBERS, expect_json, expect_problem
 from tests.functions.grants import DAY, LIFE, authorized, fresh, over
-from tests.functions.hosts import on_each_host
+from tests.functions.hosts import on_each_host_and_store
 
 NOW = datetime.now(UTC)
 PLACE = {"connection", "client", "provider"}
@@ -115,7 +115,7 @@ def test_each_row_is_what_verify_returns_and_the_most_urgent_is_first(deploy: De
         assert {k: v for k, v in row.items() if k not in PLACE} == told
 
 
-@on_each_host
+@on_each_host_and_store
 def test_pages_follow_the_names_and_lead_to_each_other(deployment: Deployment) -> None:
     every = {f"paged-{number}": ending(90 - number) for number in range(5)}
     put_all(deployment, every)

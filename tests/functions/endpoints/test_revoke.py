@@ -11,7 +11,7 @@ from tests.functions.conftest import Deploy
 from tests.functions.deployment import JSON, Deployment
 from tests.functions.expect import expect_json, expect_problem, expect_token
 from tests.functions.grants import fresh
-from tests.functions.hosts import on_each_host
+from tests.functions.hosts import on_each_host_and_store
 from tests.functions.token_endpoint import Answer, TokenEndpoint
 
 NOW = datetime.now(UTC)
@@ -121,7 +121,7 @@ def test_revocation_without_a_login_stores_and_sends_nothing(
     assert endpoint.revocations == []
 
 
-@on_each_host
+@on_each_host_and_store
 def test_later_login_works(deployment: Deployment, connection: str) -> None:
     deployment.log_in(connection)
     expect_revoked(deployment, connection, "not-supported")

@@ -12,7 +12,7 @@ from tests.functions.deployment import Call, Deployment, at, sequence_of
 from tests.functions.doctors import encryption_key
 from tests.functions.expect import expect_json, expect_problem, expect_retry_after, expect_token
 from tests.functions.grants import DAY, LIFE, MINUTE, NEAR_END, OVER, authorized, fresh, over
-from tests.functions.hosts import HOSTS, on_each_host, on_hosts
+from tests.functions.hosts import HOSTS, OVER_STORES, on_each_host_and_store, on_hosts
 from tests.functions.token_endpoint import Answer, TokenEndpoint
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 from tests.system.waiting import wait_until
@@ -33,7 +33,7 @@ def test_checklist_55_fresh_token_is_served_without_asking_the_provider(
     assert scripted.rows() == rows
 
 
-@on_each_host
+@on_each_host_and_store
 def test_expired_token_is_replaced_by_one_that_works(
     deployment: Deployment, connection: str
 ) -> None:
@@ -292,7 +292,7 @@ def test_checklist_39_54_wrong_client_secret_is_reported_and_the_right_one_recov
 # --- many callers
 
 
-@on_hosts("in-process", "uvicorn", "lambda")
+@on_hosts("in-process", "uvicorn", "lambda", *OVER_STORES)
 def test_many_callers_of_an_expired_token_cause_one_refresh_and_get_the_same(
     deployment: Deployment, connection: str
 ) -> None:
@@ -383,7 +383,7 @@ def test_refresh_survives_the_end_of_the_process_that_started_it(
     assert first.tokens("default").refresh_token == given["refresh_token"]
 
 
-@on_hosts("in-process", "uvicorn", "lambda")
+@on_hosts("in-process", "uvicorn", "lambda", *OVER_STORES)
 def test_refresh_continues_after_its_caller_hangs_up(
     scripted: Deployment, endpoint: TokenEndpoint, connection: str
 ) -> None:
@@ -399,7 +399,7 @@ def test_refresh_continues_after_its_caller_hangs_up(
     assert len(endpoint.seen) == 1
 
 
-@on_hosts("in-process", "uvicorn", "lambda")
+@on_hosts("in-process", "uvicorn", "lambda", *OVER_STORES)
 def test_two_logins_and_a_refresh_at_once_leave_one_grant_that_works(
     deployment: Deployment, connection: str
 ) -> None:

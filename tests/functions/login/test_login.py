@@ -29,7 +29,7 @@ from tests.functions.expect import (
     expect_token,
 )
 from tests.functions.grants import LIFE
-from tests.functions.hosts import on_each_host, on_hosts
+from tests.functions.hosts import on_each_host, on_each_host_and_store, on_hosts
 from tests.functions.token_endpoint import Answer, TokenEndpoint
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
 
@@ -58,7 +58,7 @@ def test_checklist_1_each_login_has_a_state_of_its_own_that_cannot_be_guessed(
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{43,}", state) for state in states)
 
 
-@on_each_host
+@on_each_host_and_store
 def test_login_ends_with_a_page_and_a_token_that_works(
     deployment: Deployment, connection: str
 ) -> None:

@@ -26,7 +26,7 @@ from tests.functions.expect import (
     expect_token,
 )
 from tests.functions.grants import fresh
-from tests.functions.hosts import on_each_host, on_hosts
+from tests.functions.hosts import on_each_host, on_each_host_and_store, on_hosts
 from tests.functions.login.test_accounts import log_in, tokens_of
 from tests.functions.token_endpoint import TokenEndpoint
 from tests.system.waiting import wait_until
@@ -105,7 +105,7 @@ def test_without_a_public_address_no_link_is_given(deploy: Deploy) -> None:
 # --- what it does
 
 
-@on_each_host
+@on_each_host_and_store
 def test_link_leads_to_a_login_that_works(deployment: Deployment, connection: str) -> None:
     link = deployment.link(connection)
     page = expect_page(deployment.open_link(link), has_form=True)

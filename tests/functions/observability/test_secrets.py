@@ -6,7 +6,7 @@ import logging
 import re
 from base64 import b64encode
 from pathlib import Path
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, urlsplit
 
 import httpx
 import pytest
@@ -19,7 +19,7 @@ from tests.functions.conftest import Deploy
 from tests.functions.deployment import API_KEY, HTML, JSON, Deployment, at, query_of
 from tests.functions.expect import expect_token
 from tests.functions.grants import NEAR_END, OVER, fresh, over
-from tests.functions.hosts import on_each_host, server_process
+from tests.functions.hosts import on_each_host_and_store, server_process
 from tests.functions.stores import raw_content
 from tests.functions.token_endpoint import Answer, TokenEndpoint
 from tests.system.simulated_digikey import SimulatedDigiKeyPeer
@@ -43,6 +43,8 @@ class Session:
             "the API key": deployment.environ["API_KEY"],
             "the static state": deployment.environ.get("OAUTH_STATE", STATE),
         }
+        if password := urlsplit(deployment.environ.get("DATABASE_URL", "")).password:
+            self.secrets["the password of the database"] = password
         self.said: list[str] = []
 
     def keep(self, *answers: httpx.Response) -> None:
@@ -199,7 +201,7 @@ def in_base64(secret: str) -> str:
     return b64encode(secret.encode()).decode().rstrip("=")
 
 
-@on_each_host
+@on_each_host_and_store
 def test_checklist_53_no_secret_is_answered_or_logged_in_a_whole_session(
     deploy: Deploy, endpoint: TokenEndpoint
 ) -> None:
