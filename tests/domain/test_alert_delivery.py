@@ -142,6 +142,7 @@ def test_a_record_is_due_for_its_next_delivery() -> None:
     good = Authorized(tokens=TOKENS)
     assert record_due_at(grant, None) is record_due_at(grant, EMPTY) is None
     assert record_due_at(grant, BOOK) == NOW
+    assert record_due_at(grant, owe(owe(EMPTY, [A], NOW), [B], NOW + DAY)) == NOW
     assert record_due_at(grant, WAITING) == NOW + MINUTE
     assert record_due_at(grant, claimed(WAITING, "x", NOW)) == NOW + LEASE
     assert record_due_at(grant, replace(EMPTY, check_at=NOW + DAY)) == NOW + DAY
