@@ -239,6 +239,9 @@ def test_the_wait_of_a_channel_that_lacks_nothing_is_forgotten() -> None:
         pytest.param(BOOK, to("one"), NOW, id="now"),
         pytest.param(WAITING, to("one", "two"), NOW + MINUTE, id="the-first"),
         pytest.param(WAITING, to("two"), NOW + 30 * MINUTE, id="the-only-one"),
+        pytest.param(
+            WAITING, to(two="connection.recovered"), NOW + 30 * MINUTE, id="for-one-alert-only"
+        ),
         pytest.param(WAITING, to("two", "three"), NOW, id="a-new-channel"),
         pytest.param(
             replace(BOOK, owed=(Owed(alert=A, since=NOW, done=frozenset({"one"})),)),

@@ -30,7 +30,6 @@ _FAILING = "For the type checker: the book has the begin of failures exactly whi
 NOT_ALL_RUN = frozenset(
     {
         "domain.adopting",
-        "domain.alert_delivery",
         "domain.alerts",
     }
 )
