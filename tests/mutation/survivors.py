@@ -27,13 +27,6 @@ _PADDING = (
 )
 _NUMBERED = "`book_after` replaces it by the id and the time of the write."
 _FAILING = "For the type checker: the book has the begin of failures exactly while refreshes fail."
-NOT_ALL_RUN = frozenset(
-    {
-        "domain.adopting",
-        "domain.alerts",
-    }
-)
-"""Modules of which only a sample of the mutants was run so far."""
 
 SURVIVORS = (
     Survivor(
@@ -47,10 +40,31 @@ SURVIVORS = (
     ),
     Survivor(
         module="domain.adopting",
+        place="_end_proof",
+        before="if isinstance(after, Authorized) and (failed := after.failure_state) is not None:",
+        after="if (failed := after.failure_state) is not None:",
+        reason="The condition is for the type checker. After its end, no request is in flight.",
+    ),
+    Survivor(
+        module="domain.adopting",
+        place="_subject",
+        before="return None if tokens is None else tokens.subject",
+        after="return None if (tokens is None) and False else tokens.subject",
+        reason="The condition is for the type checker. A proof that succeeds has tokens.",
+    ),
+    Survivor(
+        module="domain.adopting",
         place="_with",
         before="if grant is adopting.grant or not isinstance(grant, Authorized | Refreshing):",
         after="if grant is adopting.grant:",
         reason="The condition is for the type checker. A question ends no grant.",
+    ),
+    Survivor(
+        module="domain.adopting",
+        place="_with_earlier",
+        before="if earlier is adopting.earlier or not isinstance(earlier, Inactive | Idle):",
+        after="if earlier is adopting.earlier:",
+        reason="The condition is for the type checker. Nothing that ends here begins an attempt.",
     ),
     Survivor(
         module="domain.alert_changes",
