@@ -144,8 +144,7 @@ def _of_trouble(trouble: Condition, current: Grant, found: AlertBook, watch: Wat
     cause, since, quote = None, found.failing_since, None
     if failures is not None:
         cause, quote = failures.failure.value, failures.quote
-    login = login_cause(current, watch)
-    if trouble.kind is AlertKind.LOGIN_NEEDED and login is not None:
+    if (login := login_cause(current, watch)) is not None:
         cause, since = login.value, _login_needed_since(current, watch)
     if isinstance(current, AuthorizationRequired):
         quote = current.quote
@@ -169,7 +168,13 @@ def _alert(kind: AlertKind, grant: Grant, cause: str | None = None) -> Alert:
     """Return an alert without its id and time, which `book_after` adds."""
     tokens = tokens_of(grant)
     account = None if tokens is None else tokens.account
-    return Alert(id="", kind=kind, at=EARLIEST_ISSUE, cause=cause, account=_cut(account))
+    return Alert(
+        id="",
+        kind=kind,
+        at=EARLIEST_ISSUE,
+        cause=cause,
+        account=_cut(account),
+    )
 
 
 def _cut(text: str | None) -> str | None:
@@ -205,5 +210,5 @@ def _later(book: AlertBook, current: Grant, watch: Watch) -> Iterator[datetime]:
         return
     if (end := login_end(current, book, watch.now)) is not None:
         yield from (end - each for each in thresholds_of(tokens, end, watch))
-    if (needed_at := _login_needed_since(replace(current, failure_state=None), watch)) is not None:
+    if (needed_at := _login_needed_since(current, watch)) is not None:
         yield needed_at

@@ -78,9 +78,10 @@ def ending_after(book: AlertBook, current: Grant, watch: Watch) -> EndingLogin |
 
 def known_ending(book: AlertBook, authorized_at: datetime, watch: Watch) -> EndingLogin | None:
     """Return what people heard of this login, by a clock that was not ahead (rule 3)."""
-    there = book.ending
-    is_known = there is not None and there.authorized_at == authorized_at
-    return there if there is not None and is_known and not watch.is_ahead(there.since) else None
+    if (there := book.ending) is None:
+        return None
+    is_known = there.authorized_at == authorized_at and not watch.is_ahead(there.since)
+    return there if is_known else None
 
 
 def _reached(tokens: Tokens, end: datetime, watch: Watch) -> timedelta | None:

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from domain.adopting import Obstacle, has_adopted, is_current, obstacle
-from domain.commands import NothingDue, SendTokenRequest, Serve, TryLater, Wait
+from domain.commands import Decision, NothingDue, SendTokenRequest, Serve, TryLater, Wait
 from domain.decide import apply, decide
+from domain.error_meanings import quote_of
 from domain.events import (
     AttemptEnded,
     GrantArrived,
@@ -277,7 +278,7 @@ def test_a_token_that_the_earlier_grant_came_from_is_not_adopted_meanwhile(
 
 def test_the_earlier_access_token_is_served_until_it_expires() -> None:
     waiting = adopt(GRANT)
-    assert ask(waiting, NOW).command == Serve(tokens=TOKENS)
+    assert ask(waiting, NOW) == Decision(grant=waiting, command=Serve(tokens=TOKENS))
     assert ask(prove(waiting)[0], NOW).command == Serve(tokens=TOKENS)
     command = ask(waiting, EXPIRED).command
     assert isinstance(command, SendTokenRequest)
@@ -327,6 +328,7 @@ def test_no_proof_is_too_early(within: timedelta) -> None:
     assert effect.grant is GRANT
     assert effect.note is not None
     assert effect.note.outcome == Cause.REFRESH_TOKEN_REJECTED.value
+    assert effect.note.quote == "invalid_grant"
 
 
 def test_a_caller_without_an_earlier_token_waits_for_the_proof() -> None:
@@ -385,7 +387,7 @@ def test_a_repeated_proof_serves_what_the_first_one_brought() -> None:
     ],
 )
 def test_a_refusal_returns_to_the_earlier_grant(
-    earlier: Inactive | Idle, outcome: Outcome, word: str
+    earlier: Inactive | Idle, outcome: TokenErrorResponse, word: str
 ) -> None:
     refreshing, command = prove(adopt(earlier))
     ended = AttemptEnded(attempt=command.attempt, outcome=outcome)
@@ -393,6 +395,8 @@ def test_a_refusal_returns_to_the_earlier_grant(
     assert effect.grant is earlier
     assert effect.note is not None
     assert (effect.note.event, effect.note.outcome) == (HistoryEvent.ADOPTION_REFUSED, word)
+    assert effect.note.generation == refreshing.grant.tokens.generation
+    assert effect.note.quote == quote_of(outcome)
 
 
 @pytest.mark.parametrize("earlier", EARLIER)
@@ -421,6 +425,9 @@ def test_a_refusal_after_a_lost_answer_keeps_what_works(
     after = apply(retried, AttemptEnded(attempt=second.attempt, outcome=REFUSED), POLICY, later)
     assert (after.grant is earlier) is stays
     if stays:
+        assert after.note is not None
+        assert after.note.outcome == Cause.REFRESH_ANSWER_LOST.value
+        assert after.note.quote == "invalid_grant"
         return
     assert isinstance(after.grant, AuthorizationRequired)
     assert after.grant.cause is Cause.REFRESH_ANSWER_LOST

@@ -24,6 +24,7 @@ from domain.grant import (
     Unauthorized,
     due_at,
 )
+from domain.policy import Policy
 from domain.provider import GrantType
 from domain.token_endpoint import (
     Delivery,
@@ -158,6 +159,34 @@ def test_a_client_without_logins_owes_what_refuses_it(grant: Grant, owed: list[A
     assert connection.book is None or connection.book.check_at is None
 
 
+@pytest.mark.parametrize(
+    ("grant", "by", "now"),
+    [
+        pytest.param(GOOD, BY_CLIENT, T0 + REFRESH_LIFE, id="now-of-client-credentials"),
+        pytest.param(
+            failed(
+                Failure.REFUSED,
+                tokens=replace(NO_REFRESH, grant_type=GrantType.CLIENT_CREDENTIALS),
+            ),
+            POLICY,
+            EXPIRED,
+            id="of-client-credentials-before",
+        ),
+    ],
+)
+def test_settings_decide_whether_a_person_has_to_log_in(
+    grant: Grant, by: Policy, now: datetime
+) -> None:
+    assert Connection(grant=grant, by=by).settle(now) == []
+
+
+def test_trouble_without_tokens_ends_with_the_first_ones() -> None:
+    connection = Connection(grant=first_request_failed(Failure.MISCONFIGURED, HOUR), by=BY_CLIENT)
+    assert connection.settle(EXPIRED) == [REFUSED]
+    assert connection.change(Unauthorized(), EXPIRED) == []
+    assert connection.change(GOOD, EXPIRED) == [RECOVERED]
+
+
 def test_an_alert_has_its_facts() -> None:
     connection = Connection(grant=GOOD)
     [alert] = connection.store(REQUIRED, EXPIRED)
@@ -194,6 +223,10 @@ FACTS = [
         GOOD, T0 + 91 * DAY, ("refresh-token-expired", T0 + REFRESH_LIFE, None), id="expired"
     ),
     pytest.param(
+        failed(Failure.REFUSED), T0 + 91 * DAY, ("refresh-token-expired", EXPIRED, "so"),
+        id="refused-for-now-and-expired",
+    ),
+    pytest.param(
         Authorized(tokens=NO_REFRESH),
         T0 + DAY,
         ("refresh-token-missing", EXPIRED, None),
@@ -217,6 +250,13 @@ def test_an_alert_says_why_and_since_when(
         pytest.param(failed(Failure.REFUSED), RENEWED, [RECOVERED], id="last-try"),
         pytest.param(failed(Failure.MISCONFIGURED), RENEWED, [RECOVERED], id="secret-mended"),
         pytest.param(failed(Failure.UNAVAILABLE, since=HOUR), RENEWED, [RECOVERED], id="outage"),
+        pytest.param(
+            # The clock of the issue stood still.
+            REQUIRED,
+            Authorized(tokens=replace(TOKENS, generation=8)),
+            [RECOVERED],
+            id="login-at-the-same-instant",
+        ),
         pytest.param(REQUIRED, REVOKED, [], id="revoked"),
         pytest.param(REQUIRED, REVOKING, [], id="revoking"),
         pytest.param(REQUIRED, Moved(grant=REQUIRED, since=T0), [], id="moved"),
@@ -256,6 +296,13 @@ def test_trouble_that_comes_again_owes_its_alert_again() -> None:
     assert connection.change(RENEWED, EXPIRED) == [RECOVERED]
     required = replace(REQUIRED, tokens=RENEWED.tokens)
     assert connection.change(required, EXPIRED) == [LOGIN]
+
+
+def test_a_grant_that_returns_in_trouble_owes_its_alert_again() -> None:
+    connection = Connection(grant=REQUIRED)
+    assert connection.settle(EXPIRED) == [LOGIN]
+    assert connection.change(Moved(grant=REQUIRED, since=EXPIRED), EXPIRED) == []
+    assert connection.change(REQUIRED, EXPIRED + MINUTE) == [LOGIN]
 
 
 def test_the_end_of_tokens_that_this_book_never_saw_ends_trouble_too() -> None:
@@ -375,6 +422,12 @@ def test_an_expiry_by_a_clock_that_was_ahead_is_judged_again() -> None:
     assert connection.settle(far - MINUTE) == []
     assert connection.settle(EXPIRED) == [RECOVERED]
     assert connection.settle(T0 + REFRESH_LIFE) == [LOGIN]
+
+
+def test_a_refused_client_by_a_clock_that_was_ahead_stays_while_refreshes_fail() -> None:
+    connection = Connection(grant=failed(Failure.MISCONFIGURED))
+    assert connection.settle(EXPIRED + HOUR) == [REFUSED]
+    assert connection.change(failed(Failure.UNAVAILABLE), EXPIRED) == []
 
 
 def test_clocks_that_differ_a_little_do_not_alternate() -> None:

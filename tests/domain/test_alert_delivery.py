@@ -26,7 +26,7 @@ from domain.alert_delivery import (
     owe,
     queue,
 )
-from domain.alerts import Alert, AlertKind
+from domain.alerts import Alert, AlertKind, AlertThresholds
 from domain.grant import AuthorizationRequired, Authorized, Cause, Grant, Unauthorized, due_at
 from domain.ledger import NOT_DELIVERED, HistoryEvent, Note
 from domain.tokens import CLOCK_LOST_AFTER
@@ -79,6 +79,17 @@ def wait(channel: str, tries: int, pause: timedelta) -> ChannelWait:
 def test_the_durations_are_the_documented_ones() -> None:
     assert [pause / SECOND for pause in BACKOFF] == [5, 60, 300, 1800, 7200, 21600]
     assert (LEASE, POSTPONED, LONGEST_WAIT, MAX_OWED) == (MINUTE, MINUTE, DAY / 4, 50)
+
+
+def test_the_thresholds_are_the_documented_ones() -> None:
+    thresholds, hour = AlertThresholds(), timedelta(hours=1)
+    assert list(thresholds.expires_soon) == [14 * DAY, 7 * DAY, DAY]
+    assert (thresholds.refresh_failing, thresholds.sweep_overdue) == (hour, 26 * hour)
+    assert thresholds.give_up_after == THREE_DAYS
+
+
+def test_an_alert_without_facts_has_none() -> None:
+    assert [A.cause, A.since, A.expires_at, A.account, A.quote] == [None] * 5
 
 
 def test_alerts_are_owed_in_order_and_the_oldest_have_no_room() -> None:
@@ -142,6 +153,7 @@ def test_a_record_is_due_for_its_next_delivery() -> None:
     good = Authorized(tokens=TOKENS)
     assert record_due_at(grant, None) is record_due_at(grant, EMPTY) is None
     assert record_due_at(grant, BOOK) == NOW
+    assert record_due_at(grant, owe(owe(EMPTY, [A], NOW), [B], NOW + DAY)) == NOW
     assert record_due_at(grant, WAITING) == NOW + MINUTE
     assert record_due_at(grant, claimed(WAITING, "x", NOW)) == NOW + LEASE
     assert record_due_at(grant, replace(EMPTY, check_at=NOW + DAY)) == NOW + DAY
@@ -238,6 +250,9 @@ def test_the_wait_of_a_channel_that_lacks_nothing_is_forgotten() -> None:
         pytest.param(BOOK, to("one"), NOW, id="now"),
         pytest.param(WAITING, to("one", "two"), NOW + MINUTE, id="the-first"),
         pytest.param(WAITING, to("two"), NOW + 30 * MINUTE, id="the-only-one"),
+        pytest.param(
+            WAITING, to(two="connection.recovered"), NOW + 30 * MINUTE, id="for-one-alert-only"
+        ),
         pytest.param(WAITING, to("two", "three"), NOW, id="a-new-channel"),
         pytest.param(
             replace(BOOK, owed=(Owed(alert=A, since=NOW, done=frozenset({"one"})),)),

@@ -58,6 +58,7 @@ REACHED = [
     pytest.param(TOKENS, END - DAY, [], id="a-refresh-prolongs-it"),
     pytest.param(ACCESS_ONLY, END - DAY, [SOON], id="access-token-only"),
     pytest.param(replace(ACCESS_ONLY, expires_at=None), END - DAY, [], id="for-ever"),
+    pytest.param(replace(FIXED, expires_at=None), END - DAY, [], id="for-ever-with-an-end"),
     pytest.param(OWN, END - DAY, [], id="client-credentials"),
     pytest.param(
         replace(TOKENS, login_expires_at=END - 10 * DAY), END - 24 * DAY, [SOON], id="login-end"
@@ -149,6 +150,14 @@ def test_an_end_that_a_refresh_moves_is_not_owed_again(
     assert connection.settle(END + by - DAY) == [SOON]
 
 
+def test_an_end_that_a_slow_answer_moves_by_a_minute_owes_no_threshold_again() -> None:
+    connection = Connection(grant=Authorized(tokens=FIXED))
+    at = END - 7 * DAY
+    assert connection.settle(at) == [SOON]
+    assert connection.change(refreshed(FIXED, at, end=END + MINUTE), at) == []
+    assert connection.settle(at + MINUTE) == []
+
+
 def test_a_login_that_is_prolonged_after_all_owes_each_threshold_again() -> None:
     connection = Connection(grant=Authorized(tokens=FIXED))
     assert connection.settle(END - DAY) == [SOON]
@@ -192,6 +201,36 @@ def test_an_expiry_that_a_refresh_leaves_as_it_was_is_the_end_of_the_login(
     assert connection.book is None
 
 
+def test_without_thresholds_and_without_an_expiry_nothing_is_stored_of_a_refresh() -> None:
+    late = END - timedelta(hours=1)
+    none = Connection(grant=Authorized(tokens=TOKENS), thresholds=AlertThresholds(expires_soon=()))
+    assert none.change(refreshed(TOKENS, late), late) == []
+    assert none.book is None
+    # Its end was known before an instance without channels refreshed it.
+    endless = replace(TOKENS, refresh_token_expires_at=None)
+    connection = Connection(
+        grant=Authorized(tokens=endless), by=NONE, book=AlertBook(unprolonged=END)
+    )
+    assert connection.change(refreshed(endless, late, end=None), late) == []
+    assert connection.book is None
+
+
+def test_of_a_grant_that_moved_no_end_is_stored() -> None:
+    connection = Connection(grant=Authorized(tokens=TOKENS), by=NONE)
+    after = refreshed(TOKENS, EXPIRED)
+    assert connection.change(after, EXPIRED) == []
+    assert connection.book is not None
+    assert connection.change(Moved(grant=after, since=EXPIRED), EXPIRED) == []
+    assert connection.book is None
+
+
+def test_of_two_ends_the_earlier_one_counts() -> None:
+    tokens = replace(TOKENS, login_expires_at=END + 30 * DAY)
+    connection = Connection(grant=Authorized(tokens=tokens), by=NONE)
+    assert connection.change(refreshed(tokens, END - 20 * DAY), END - 20 * DAY) == []
+    assert connection.settle(END - 14 * DAY) == [SOON]
+
+
 def test_a_failed_refresh_and_a_new_login_prove_nothing_of_an_expiry() -> None:
     connection = Connection(grant=Authorized(tokens=TOKENS), by=NONE)
     connection.settle(END - 10 * DAY)
@@ -221,9 +260,10 @@ def test_a_login_that_is_over_expires_no_more(after: Grant) -> None:
     assert connection.book.check_at is None
 
 
-def test_clocks_that_differ_a_little_owe_one_alert() -> None:
+@pytest.mark.parametrize("days", [14, 7])
+def test_clocks_that_differ_a_little_owe_one_alert(days: int) -> None:
     connection = Connection(grant=Authorized(tokens=FIXED))
-    at = END - 7 * DAY
+    at = END - days * DAY
     assert connection.settle(at) == [SOON]
     for seconds in (-60, 60, -1, -59):
         assert connection.settle(at + seconds * SECOND) == []

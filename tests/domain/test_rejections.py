@@ -181,6 +181,11 @@ def test_the_replacement_of_a_replacement_waits_twice_as_long_each_time(
     assert after.tokens.rejection == Rejection(generation=7, at=may_at, in_a_row=rejections + 1)
 
 
+def test_the_doubling_ends_before_a_wait_overflows() -> None:
+    last = Rejection(generation=6, at=T0, in_a_row=10_000)
+    assert last.replaceable_at(first=TICK, longest=timedelta(days=1)) == T0 + 2**30 * TICK
+
+
 @pytest.mark.parametrize(("ticks", "in_a_row_after"), [(-1, 4), (0, 1), (1, 1)])
 def test_after_ten_minutes_a_rejection_is_the_first_again(ticks: int, in_a_row_after: int) -> None:
     grant, now = in_a_row(3, T0), T0 + 10 * MINUTE + ticks * TICK

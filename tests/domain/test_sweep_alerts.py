@@ -45,6 +45,12 @@ def test_the_sweep_is_overdue_a_threshold_after_the_last_one(
     assert (book.claim is not None) is is_overdue
 
 
+def test_what_is_overdue_has_the_time_of_the_look() -> None:
+    book = after(None, T0 - YEAR, T0)
+    assert [(each.since, each.alert.at) for each in book.owed] == [(T0, T0)]
+    assert book.open == (Condition(kind=AlertKind.SWEEP_OVERDUE, since=T0, issued_at=T0 - YEAR),)
+
+
 def test_before_the_first_sweep_the_first_look_counts() -> None:
     first = after(None, None, T0)
     assert (is_open(first), first.check_at) == (False, T0 + THRESHOLD)

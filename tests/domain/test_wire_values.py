@@ -5,6 +5,7 @@ from enum import Enum
 import pytest
 
 from domain.adopting import Obstacle
+from domain.alerts import AlertKind
 from domain.events import Precedence
 from domain.grant import Cause, Failure
 from domain.provider import ClientAuthentication, GrantType, LifetimeStart, Pkce, RotationKind
@@ -32,6 +33,19 @@ WORDS: dict[type[Enum], list[str]] = {
         "expired-on-arrival",
     ],
     Delivery: ["not sent", "unknown"],
+    # In stored alerts and in messages to channels, as the event's type.
+    AlertKind: [
+        "connection.login-needed",
+        "connection.expires-soon",
+        "connection.recovered",
+        "connection.client-refused",
+        "connection.refresh-failing",
+        "connection.account-changed",
+        "connection.rolled-back",
+        "tokens.rescued",
+        "sweep.overdue",
+        "test",
+    ],
     # In failed tests.
     Obstacle: ["in-use", "other-account", "in-flight", "moved"],
     Precedence: ["replaces", "renews", "yields"],

@@ -1,6 +1,6 @@
 """`make mutate`: run the domain's tables against each mutant; only named survivors may pass.
 
-It takes about seven minutes on two idle cores. Name a new survivor, with its reason, in
+It takes about forty minutes on two idle cores. Name a new survivor, with its reason, in
 tests/mutation/survivors.py. After any change of the domain, write the page again:
 `python -m tests.mutation.page > docs/mutation.md`.
 """

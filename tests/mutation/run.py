@@ -8,6 +8,7 @@ from enum import Enum
 from importlib.abc import InspectLoader, MetaPathFinder
 from importlib.machinery import ModuleSpec as Spec
 from importlib.util import spec_from_loader
+from pathlib import Path
 
 import pytest
 import xdist.remote
@@ -87,9 +88,9 @@ def _start(mutant: Mutant, tests: list[str], seconds: int) -> int:
 
 
 def _test(mutant: Mutant, tests: list[str]) -> int:
-    """Run the tests that bear the module's name first: most mutants need no more."""
-    own = f"test_{mutant.module.rpartition('.')[2]}.py"
-    first = [file for file in tests if file.endswith(own)]
+    """Run the tests first that begin like the module's name: most mutants need no more."""
+    word = mutant.module.rpartition(".")[2].partition("_")[0]
+    first = [file for file in tests if Path(file).name.startswith(f"test_{word}")]
     for files in (first, [file for file in tests if file not in first]):
         if files and (code := pytest.main([*_PYTEST, *files])) != pytest.ExitCode.OK:
             return code

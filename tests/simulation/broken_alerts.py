@@ -4,7 +4,7 @@ Each function replaces a real one while its patch lasts.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -12,14 +12,15 @@ from typing import Any
 
 import pytest
 
-from domain import alert_changes, alert_conditions, alert_delivery
+from domain import alert_changes, alert_conditions, alert_delivery, alert_expiries
 from domain.alert_book import AlertBook, Condition
 from domain.alert_conditions import Watch
 from domain.alert_delivery import AfterRound, Needs, Result
-from domain.alerts import Alert, AlertThresholds
-from domain.grant import Cause, Grant, Revoked
+from domain.alerts import Alert, AlertKind, AlertThresholds
+from domain.grant import Active, Cause, Failure, Grant, Revoked
 from domain.ledger import Note
-from functions.alerts import delivery
+from domain.tokens import Tokens
+from functions.alerts import delivery, outlets
 from functions.alerts.delivery import BookWriter, Delivery
 from functions.alerts.message import AlertMessage
 from functions.alerts.outlets import Outlet
@@ -108,12 +109,77 @@ def compare_no_accounts(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(alert_changes, "_of_change", mutant)
 
 
+def report_each_change_of_trouble_as_a_recovery(patch: pytest.MonkeyPatch) -> None:
+    def mutant(book: AlertBook, found: AlertBook, current: Grant, watch: Watch) -> Iterator[Alert]:
+        was, trouble = (each.condition(*alert_conditions.TROUBLE) for each in (book, found))
+        if was is not None and trouble is not None and was.kind is not trouble.kind:
+            yield alert_changes._alert(AlertKind.RECOVERED, current, was.kind.value)
+        yield from of_conditions(book, found, current, watch)
+
+    of_conditions = alert_changes._of_conditions
+    patch.setattr(alert_changes, "_of_conditions", mutant)
+
+
+def take_a_refused_client_for_an_outage(patch: pytest.MonkeyPatch) -> None:
+    def mutant(grant: Grant, book: AlertBook, watch: Watch) -> AlertKind | None:
+        kind = trouble_of(grant, book, watch)
+        return None if kind is AlertKind.CLIENT_REFUSED else kind
+
+    trouble_of = alert_conditions._trouble_of
+    patch.setattr(alert_conditions, "_trouble_of", mutant)
+
+
+def wait_for_the_final_refusal(patch: pytest.MonkeyPatch) -> None:
+    def mutant(grant: Grant, watch: Watch) -> Cause | None:
+        failures = alert_conditions.failures_of(grant)
+        is_refused = failures is not None and failures.failure is Failure.REFUSED
+        return None if is_refused else cause(grant, watch)
+
+    cause = alert_conditions.login_cause
+    for module in (alert_conditions, alert_changes):
+        patch.setattr(module, "login_cause", mutant)
+
+
+def stay_at_the_longest_threshold(patch: pytest.MonkeyPatch) -> None:
+    def mutant(tokens: Tokens, end: datetime, watch: Watch) -> timedelta | None:
+        all_ = alert_expiries.thresholds_of(tokens, end, watch)
+        return max((each for each in all_ if watch.now >= end - each), default=None)
+
+    patch.setattr(alert_expiries, "_reached", mutant)
+
+
+def expect_each_refresh_to_prolong_the_login(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(alert_changes, "unprolonged_after", lambda *_args: None)
+
+
+def take_each_expiry_for_the_end_of_the_login(patch: pytest.MonkeyPatch) -> None:
+    def mutant(grant: Grant, _book: AlertBook, _now: datetime) -> datetime | None:
+        return grant.tokens.refresh_token_expires_at if isinstance(grant, Active) else None
+
+    for module in (alert_expiries, alert_changes):
+        patch.setattr(module, "login_end", mutant)
+
+
 def put_back_in_silence(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Recorder, "_news_of_loss", lambda *_args: ())
 
 
 def rescue_in_silence(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Recorder, "_news_of_rescue", lambda *_args, **_parts: ())
+
+
+def send_before_storing(patch: pytest.MonkeyPatch) -> None:
+    write = Recorder._write
+
+    async def mutant(self: Recorder, connection: str, record: Record, *, over: Record) -> Record:
+        self._deliver(connection, record, over=over)
+        return await write(self, connection, record, over=over)
+
+    patch.setattr(Recorder, "_write", mutant)
+
+
+def drop_what_has_little_room(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(alert_delivery, "MAX_OWED", 3)
 
 
 def _patch_book_after(patch: pytest.MonkeyPatch, mutant: Callable[..., object]) -> None:
@@ -126,6 +192,27 @@ def _patch_book_after(patch: pytest.MonkeyPatch, mutant: Callable[..., object]) 
 def ignore_the_claim(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(alert_changes, "is_claimed", lambda *_args: False)
     patch.setattr(alert_delivery, "is_claimed", lambda *_args: False)
+
+
+def leave_the_claim_to_the_sweep(patch: pytest.MonkeyPatch) -> None:
+    def mutant(
+        book: AlertBook | None, before: Grant, after: Grant, *args: Any, **parts: Any
+    ) -> AlertBook | None:
+        found = book_after(book, before, after, *args, **parts)
+        if found is None or before == after:
+            return found
+        return replace(found, claim=None if book is None else book.claim)
+
+    book_after = alert_changes.book_after
+    _patch_book_after(patch, mutant)
+
+
+def deliver_after_each_write(patch: pytest.MonkeyPatch) -> None:
+    def mutant(self: Recorder, connection: str, written: Record, *, over: Record) -> object:
+        return deliver(self, connection, written, over=replace(over, alerts=None))
+
+    deliver = Recorder._deliver
+    patch.setattr(Recorder, "_deliver", mutant)
 
 
 def let_a_claim_last_for_ever(patch: pytest.MonkeyPatch) -> None:
@@ -212,6 +299,17 @@ def ask_one_channel_after_the_other(patch: pytest.MonkeyPatch) -> None:
 
     turns: dict[object, asyncio.Lock] = {}
     patch.setattr(Outlet, "send", mutant)
+
+
+def wait_for_an_answer_for_ever(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(outlets, "SEND_LIMIT", timedelta(days=1))
+
+
+def stop_at_an_unexpected_error(patch: pytest.MonkeyPatch) -> None:
+    async def mutant(self: Outlet, _connection: str, alert: Alert, compose: Compose) -> None:
+        await self._channel.send(await compose(alert))
+
+    patch.setattr(Outlet, "_try", mutant)
 
 
 def ask_what_is_gone(patch: pytest.MonkeyPatch) -> None:

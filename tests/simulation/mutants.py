@@ -619,6 +619,21 @@ MUTANTS = [
         {Rule.ALERT_FALSE},
     ),
     _of_alerts(
+        "other trouble is reported as a recovery",
+        alerts.report_each_change_of_trouble_as_a_recovery,
+        {Rule.ALERT_FALSE},
+    ),
+    _of_alerts(
+        "a refused client is taken for an outage",
+        alerts.take_a_refused_client_for_an_outage,
+        {Rule.ALERT_MISSING},
+    ),
+    _of_alerts(
+        "a login is asked for after the final refusal only",
+        alerts.wait_for_the_final_refusal,
+        {Rule.ALERT_MISSING},
+    ),
+    _of_alerts(
         "a login is asked for after a revocation",
         alerts.ask_for_a_login_after_a_revocation,
         {Rule.ALERT_FALSE},
@@ -629,6 +644,27 @@ MUTANTS = [
         {Rule.ALERT_FALSE},
         story="idle",
         kinds=("login-ends",),
+    ),
+    _of_alerts(
+        "of several thresholds the longest stays",
+        alerts.stay_at_the_longest_threshold,
+        {Rule.ALERT_MISSING},
+        story="idle",
+        kinds=("login-ends",),
+    ),
+    _of_alerts(
+        "each refresh is expected to prolong the login",
+        alerts.expect_each_refresh_to_prolong_the_login,
+        {Rule.ALERT_MISSING},
+        story="idle",
+        kinds=("fixed",),
+    ),
+    _of_alerts(
+        "each expiry is taken for the end of the login",
+        alerts.take_each_expiry_for_the_end_of_the_login,
+        {Rule.ALERT_FALSE},
+        story="idle",
+        kinds=("rotating",),
     ),
     _of_alerts(
         "the sweep does not look again",
@@ -654,6 +690,27 @@ MUTANTS = [
         alerts.rescue_in_silence,
         {Rule.ALERT_MISSING},
         story="danger",
+    ),
+    _of_alerts(
+        "an alert is sent, then stored",
+        alerts.send_before_storing,
+        {Rule.ALERT_UNSTORED},
+    ),
+    _of_alerts(
+        "the outbox has room for three alerts",
+        alerts.drop_what_has_little_room,
+        {Rule.ALERT_GIVEN_UP},
+        story="away",
+    ),
+    _of_alerts(
+        "the writer of a change does not deliver",
+        alerts.leave_the_claim_to_the_sweep,
+        {Rule.ALERT_LATE},
+    ),
+    _of_alerts(
+        "an instance without the claim delivers",
+        alerts.deliver_after_each_write,
+        {Rule.ALERT_REPEATED},
     ),
     _of_alerts(
         "the claim of another instance is ignored",
@@ -710,6 +767,18 @@ MUTANTS = [
         alerts.ask_one_channel_after_the_other,
         {Rule.ALERT_LATE, Rule.ALERT_LOST},
         story="away",
+    ),
+    _of_alerts(
+        "a send has no limit",
+        alerts.wait_for_an_answer_for_ever,
+        {Rule.ALERT_REPEATED, Rule.ALERT_LATE, Rule.ALERT_LOST},
+        story="away",
+    ),
+    _of_alerts(
+        "an unexpected error of a channel ends the round of all",
+        alerts.stop_at_an_unexpected_error,
+        {Rule.ALERT_REPEATED, Rule.ALERT_LATE, Rule.ALERT_LOST},
+        story="danger",
     ),
     _of_alerts(
         "a channel that is gone is asked again",

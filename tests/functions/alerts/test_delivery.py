@@ -157,6 +157,28 @@ async def test_an_instance_whose_lease_ran_out_leaves_the_claim_to_the_next(
     assert (await book_of(rig)).claim is None
 
 
+async def test_no_send_starts_in_the_last_seconds_of_a_lease(rig: AlertRig) -> None:
+    left = []
+
+    class SlowChannel(ListedChannel):
+        async def send(self, message: AlertMessage) -> None:
+            claim = (await book_of(rig)).claim
+            assert claim is not None
+            left.append(claim.until - rig.clock.now())
+            rig.move(timedelta(seconds=40))
+            await super().send(message)
+
+    channel = SlowChannel("slow")
+    instance = rig.instance(channel)
+    await instance.change(replace(REQUIRED, tokens=replace(TOKENS, subject="one")))
+    await instance.finish()
+    await instance.change(replace(RENEWED, tokens=replace(RENEWED.tokens, subject="two")))
+    await instance.finish()
+    assert channel.kinds_taken == [LOGIN, AlertKind.ACCOUNT_CHANGED, RECOVERED]
+    # A send takes 20 s at most, and its mark is stored after that.
+    assert min(left) >= timedelta(seconds=25)
+
+
 async def test_an_alert_whose_mark_is_not_stored_is_delivered_again_with_the_same_id(
     rig: AlertRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
