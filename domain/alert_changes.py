@@ -21,6 +21,8 @@ from domain.alert_expiries import (
     ending_after,
     known_ending,
     login_end,
+    prolonged_after,
+    refresh_wanted_at,
     thresholds_of,
     unprolonged_after,
 )
@@ -89,6 +91,7 @@ def _with_conditions(book: AlertBook, before: Grant, current: Grant, watch: Watc
         book,
         failing_since=_failing_since(book, current, watch),
         unprolonged=unprolonged_after(book, before, current, watch),
+        prolonged=prolonged_after(book, before, current, watch),
     )
     trouble = trouble_after(book, before, current, watch)
     is_needed = trouble is not None and trouble.kind is AlertKind.LOGIN_NEEDED
@@ -184,7 +187,11 @@ def _check_at(
 ) -> datetime | None:
     """Return when to look again; None if the grant itself is due before that."""
     instants = _of_flight(book, after, watch) if current is None else _later(book, current, watch)
-    at, due = min((at for at in instants if at > watch.now), default=None), due_at(after)
+    later = [at for at in instants if at > watch.now]
+    # It stays wanted until a refresh comes.
+    wanted_at = None if current is None else refresh_wanted_at(book, current, watch)
+    at = min(later if wanted_at is None else [*later, wanted_at], default=None)
+    due = due_at(after)
     return None if at is None or (due is not None and due <= at) else at
 
 

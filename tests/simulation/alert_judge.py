@@ -199,7 +199,7 @@ class AlertJudge:
     def swept(self, at: datetime) -> None:
         """Judge what a sweep that nothing disturbed must have noticed. Raises BrokenRuleError."""
         for connection, truth in self.truths.items():
-            truth.look(at, is_sure=True)
+            truth.swept(at)
             for change in truth.missing():
                 raise BrokenRuleError(Rule.ALERT_MISSING, f"{connection}: {change}, after a sweep")
 

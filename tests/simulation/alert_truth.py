@@ -4,7 +4,8 @@ Nothing here is taken from the rules that decide which alerts are owed. The stat
 
 - A login is needed from a refusal, or from the end of the refresh token, until tokens come.
 - A client is refused, and refreshes fail for an hour, until tokens come.
-- A login that no refresh prolongs ends in so many days. Nobody knows that of some before a refresh.
+- A login that no refresh prolongs ends in so many days. Nobody knows that of some before a refresh:
+  the sweep makes one in time.
 
 Some changes are near the border of an instant, or a matter of taste. Those may have an alert; all
 others must have one.
@@ -70,6 +71,8 @@ class Truth:
     open: dict[AlertKind, Change] = field(default_factory=dict)
     looked_at: datetime | None = None
     has_refreshed: bool = False
+    # Whether a sweep has seen it.
+    is_walked: bool = False
     _soon: dict[timedelta, Change] = field(default_factory=dict)
 
     def stored(self, after: Grant, at: datetime, *, is_rescue: bool) -> None:
@@ -94,8 +97,16 @@ class Truth:
         """Note that an instance has put back what the store had lost."""
         self._add(AlertKind.ROLLED_BACK, at, is_sure=True, ended_at=at)
 
-    def look(self, at: datetime, *, is_sure: bool) -> None:
-        """Compare the states with those before; a sure look finds each that has held a while."""
+    def swept(self, at: datetime) -> None:
+        """Note that a sweep that nothing disturbed has begun at an instant, and is over."""
+        self.look(at, is_sure=True, is_swept=self.is_walked)
+        self.is_walked = True
+
+    def look(self, at: datetime, *, is_sure: bool, is_swept: bool = False) -> None:
+        """Compare the states with those before; a sure look finds each that has held a while.
+
+        `is_swept`: a sweep had the chance to find out what a refresh prolongs.
+        """
         # Of two looks, the first may be stored last.
         at = self.looked_at = max(at, self.looked_at or at)
         now = {each.kind: each for each in self._states(at)}
@@ -116,7 +127,8 @@ class Truth:
             else:
                 held.is_optional |= self._is_known(state) or held.since != state.since
                 held.is_sure |= is_sure and state.is_sure and not held.is_optional
-        self._count_down(at, is_sure=is_sure)
+        is_known = self.is_end_declared or self.has_refreshed or is_swept
+        self._count_down(at, is_sure=is_sure and is_known)
 
     def _states(self, at: datetime) -> Iterator[Change]:
         """Find the states that hold, or may hold, at an instant."""
@@ -202,7 +214,7 @@ class Truth:
             if threshold not in self._soon:
                 since = end - threshold
                 self._soon[threshold] = self._add(AlertKind.EXPIRES_SOON, since, is_sure=False)
-        if passed and is_sure and (self.is_end_declared or self.has_refreshed):
+        if passed and is_sure:
             # An alert soon after a login would be noise.
             latest, is_long = self._soon[passed[-1]], end - tokens.authorized_at >= 2 * passed[-1]
             latest.is_sure |= at >= latest.since + MARGIN and is_long

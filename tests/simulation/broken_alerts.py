@@ -91,6 +91,10 @@ def check_nothing_later(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(alert_changes, "_check_at", lambda *_args: None)
 
 
+def ask_nothing_before_a_threshold(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(AlertDuty, "issue_to_refresh", lambda *_args, **_parts: None)
+
+
 def call_the_first_failure_long(patch: pytest.MonkeyPatch) -> None:
     def mutant(self: AlertDuty, *args: Any, **parts: Any) -> Record:
         hasty = replace(self, thresholds=AlertThresholds(refresh_failing=timedelta(seconds=30)))

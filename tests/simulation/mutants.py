@@ -572,6 +572,13 @@ MUTANTS = [
         kinds=("login-ends",),
     ),
     _of_alerts(
+        "the sweep waits for the last third of a login",
+        alerts.ask_nothing_before_a_threshold,
+        {Rule.ALERT_MISSING},
+        story="idle",
+        kinds=("fixed",),
+    ),
+    _of_alerts(
         "the first failure counts as a long one",
         alerts.call_the_first_failure_long,
         {Rule.ALERT_FALSE},
