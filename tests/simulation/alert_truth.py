@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from domain.alerts import AlertKind, AlertThresholds
 from domain.grant import (
     AuthorizationRequired,
+    Authorized,
     Cause,
     Failure,
     FailureState,
@@ -71,8 +72,8 @@ class Truth:
     open: dict[AlertKind, Change] = field(default_factory=dict)
     looked_at: datetime | None = None
     has_refreshed: bool = False
-    # Whether a sweep has seen it.
-    is_walked: bool = False
+    # When the first sweep was over: it lets the next one look in time.
+    swept_at: datetime | None = None
     _soon: dict[timedelta, Change] = field(default_factory=dict)
 
     def stored(self, after: Grant, at: datetime, *, is_rescue: bool) -> None:
@@ -97,10 +98,11 @@ class Truth:
         """Note that an instance has put back what the store had lost."""
         self._add(AlertKind.ROLLED_BACK, at, is_sure=True, ended_at=at)
 
-    def swept(self, at: datetime) -> None:
-        """Note that a sweep that nothing disturbed has begun at an instant, and is over."""
-        self.look(at, is_sure=True, is_swept=self.is_walked)
-        self.is_walked = True
+    def swept(self, began_at: datetime, now: datetime) -> None:
+        """Note that a sweep that nothing disturbed is over."""
+        is_second = self.swept_at is not None and self.swept_at < began_at
+        self.look(began_at, is_sure=True, is_swept=is_second)
+        self.swept_at = self.swept_at or now
 
     def look(self, at: datetime, *, is_sure: bool, is_swept: bool = False) -> None:
         """Compare the states with those before; a sure look finds each that has held a while.
@@ -127,8 +129,8 @@ class Truth:
             else:
                 held.is_optional |= self._is_known(state) or held.since != state.since
                 held.is_sure |= is_sure and state.is_sure and not held.is_optional
-        is_known = self.is_end_declared or self.has_refreshed or is_swept
-        self._count_down(at, is_sure=is_sure and is_known)
+        is_known = self.is_end_declared or self.has_refreshed
+        self._count_down(at, is_sure=is_sure and is_known, is_swept=is_swept)
 
     def _states(self, at: datetime) -> Iterator[Change]:
         """Find the states that hold, or may hold, at an instant."""
@@ -203,7 +205,7 @@ class Truth:
         if not self.has_refreshed:
             self._stop_countdown(at)
 
-    def _count_down(self, at: datetime, *, is_sure: bool) -> None:
+    def _count_down(self, at: datetime, *, is_sure: bool, is_swept: bool) -> None:
         end, tokens = self.end, tokens_of(self.grant)
         if end is None or tokens is None or at >= end - MARGIN:
             return
@@ -214,10 +216,13 @@ class Truth:
             if threshold not in self._soon:
                 since = end - threshold
                 self._soon[threshold] = self._add(AlertKind.EXPIRES_SOON, since, is_sure=False)
-        if passed and is_sure:
+        if passed:
             # An alert soon after a login would be noise.
             latest, is_long = self._soon[passed[-1]], end - tokens.authorized_at >= 2 * passed[-1]
-            latest.is_sure |= at >= latest.since + MARGIN and is_long
+            # A refresh that fails shows nothing, and one of before was not compared.
+            is_clear = isinstance(self.grant, Authorized) and self.grant.failure_state is None
+            is_sure |= is_swept and is_clear and latest.since > tokens.issued_at
+            latest.is_sure |= is_sure and at >= latest.since + MARGIN and is_long
 
     @property
     def end(self) -> datetime | None:

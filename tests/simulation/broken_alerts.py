@@ -12,17 +12,19 @@ from typing import Any
 
 import pytest
 
-from domain import alert_changes, alert_conditions, alert_delivery
+from domain import alert_changes, alert_conditions, alert_delivery, sweep_alerts
 from domain.alert_book import AlertBook, Condition
 from domain.alert_conditions import Watch
 from domain.alert_delivery import AfterRound, Needs, Result
 from domain.alerts import Alert, AlertThresholds
 from domain.grant import Cause, Grant, Revoked
 from domain.ledger import Note
-from functions.alerts import delivery
+from functions.alerts import delivery, sweep_watch
 from functions.alerts.delivery import BookWriter, Delivery
+from functions.alerts.first_walk import FirstWalk, Progress
 from functions.alerts.message import AlertMessage
 from functions.alerts.outlets import Outlet
+from functions.alerts.sweep_watch import SweepWatch
 from functions.refresh import alert_duty
 from functions.refresh.alert_duty import AlertDuty
 from functions.refresh.recorder import Recorder
@@ -122,6 +124,49 @@ def rescue_in_silence(patch: pytest.MonkeyPatch) -> None:
 
 def _patch_book_after(patch: pytest.MonkeyPatch, mutant: Callable[..., object]) -> None:
     patch.setattr(alert_duty, "book_after", mutant)
+
+
+# The deployment's own alert, and connections of before.
+
+
+def watch_no_sweep(patch: pytest.MonkeyPatch) -> None:
+    async def mutant(_self: SweepWatch) -> None:
+        return
+
+    patch.setattr(SweepWatch, "check_now_and_then", mutant)
+
+
+def repeat_that_the_sweep_is_overdue(patch: pytest.MonkeyPatch) -> None:
+    def mutant(book: AlertBook, *args: Any, **parts: Any) -> AlertBook:
+        return after(replace(book, open=()), *args, **parts)
+
+    after = sweep_alerts._with_condition
+    patch.setattr(sweep_alerts, "_with_condition", mutant)
+
+
+def report_a_sweep_after_a_day(patch: pytest.MonkeyPatch) -> None:
+    init = SweepWatch.__init__
+
+    def mutant(self: SweepWatch, **parts: Any) -> None:
+        init(self, **{**parts, "overdue_after": timedelta(hours=20)})
+
+    patch.setattr(SweepWatch, "__init__", mutant)
+
+
+def deliver_nothing_of_the_deployment(patch: pytest.MonkeyPatch) -> None:
+    def mutant(*args: Any, **parts: Any) -> AlertBook:
+        return replace(after(*args, **parts), claim=None)
+
+    after = sweep_alerts.sweep_book_after
+    patch.setattr(sweep_watch, "sweep_book_after", mutant)
+
+
+def wait_for_the_channel_that_is_away(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(sweep_alerts, "is_claimed", lambda *_args: True)
+
+
+def walk_through_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(FirstWalk, "_progress", lambda *_args: Progress(None, is_done=True))
 
 
 # One instance delivers.

@@ -597,6 +597,42 @@ MUTANTS = [
         story="danger",
     ),
     _of_alerts(
+        "nobody notices that sweeps are missing",
+        alerts.watch_no_sweep,
+        {Rule.ALERT_MISSING},
+        story="unswept",
+    ),
+    _of_alerts(
+        "each look repeats that the sweep is overdue",
+        alerts.repeat_that_the_sweep_is_overdue,
+        {Rule.ALERT_FALSE},
+        story="unswept",
+    ),
+    _of_alerts(
+        "a sweep is overdue before its time",
+        alerts.report_a_sweep_after_a_day,
+        {Rule.ALERT_FALSE},
+        story="unswept",
+    ),
+    _of_alerts(
+        "the alert of the deployment is not delivered",
+        alerts.deliver_nothing_of_the_deployment,
+        {Rule.ALERT_LOST},
+        story="unswept",
+    ),
+    _of_alerts(
+        "a channel that is away delays the alert of the deployment",
+        alerts.wait_for_the_channel_that_is_away,
+        {Rule.ALERT_LATE},
+        story="unswept",
+    ),
+    _of_alerts(
+        "the first sweep with alerts looks at no connection",
+        alerts.walk_through_nothing,
+        {Rule.ALERT_MISSING},
+        story="switched-on",
+    ),
+    _of_alerts(
         "the claim of another instance is ignored",
         alerts.ignore_the_claim,
         {Rule.ALERT_REPEATED, Rule.ALERT_HURRIED},
