@@ -28,6 +28,7 @@ from domain.alert_expiries import (
 )
 from domain.alerts import Alert, AlertKind
 from domain.grant import (
+    Adopting,
     AuthorizationRequired,
     Authorized,
     Failure,
@@ -39,7 +40,7 @@ from domain.grant import (
     tokens_of,
 )
 from domain.provider import GrantType
-from domain.tokens import EARLIEST_ISSUE
+from domain.tokens import EARLIEST_ISSUE, Tokens
 
 # Of an account's label and a provider's answer, in characters. A record may owe many alerts, and an
 # item of DynamoDB has 400 KB at most, with the tokens.
@@ -120,9 +121,14 @@ def _of_change(before: Grant, after: Grant, news: Sequence[News]) -> Iterator[Al
     """Yield the alerts of the change itself (rule 4)."""
     for each in news:
         yield _alert(each.kind, after, each.cause)
-    was, tokens = tokens_of(before), tokens_of(after)
+    was, tokens = _proven_tokens(before), _proven_tokens(after)
     if was is not None and tokens is not None and was.belong_to_other_account(tokens.subject):
         yield _alert(AlertKind.ACCOUNT_CHANGED, after)
+
+
+def _proven_tokens(grant: Grant) -> Tokens | None:
+    """Return the tokens of a grant, without those that wait for their proof (rule 4)."""
+    return tokens_of(grant.earlier if isinstance(grant, Adopting) else grant)
 
 
 def _of_conditions(
