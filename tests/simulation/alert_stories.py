@@ -17,6 +17,7 @@ from functions.alerts.deployment import DEPLOYMENT
 from functions.refresh.keeper import PATIENCE
 from ports.store import StoreUnavailableError
 from tests.domain.examples import T0
+from tests.simulation.alert_adoptions import adopt
 from tests.simulation.alert_channels import FOR_EVER, OUTAGES, SimulatedChannel
 from tests.simulation.alert_world import ALERT_KINDS, AlertWorld, ProviderMode, Subject
 from tests.simulation.instance import Instance
@@ -105,8 +106,7 @@ async def change(world: AlertWorld, subject: Subject) -> None:
         instance = await world.some_instance()
         instance.run(world.loop.create_task, revoke(world, instance, subject))
     elif act < 1 / 5:
-        # Another program spends the refresh token, or the person revokes it there.
-        subject.provider.issued.clear()
+        subject.end_logins()
     else:
         subject.mode = world.random.choice(MODES)
         world.note("world", f"{subject.name}: the provider is {subject.mode.value}")
@@ -167,12 +167,27 @@ async def gone(world: AlertWorld) -> None:
     await come_and_go(world)
 
 
+async def adopt_now_and_then(world: AlertWorld) -> None:
+    """Let somebody send tokens of other programs, while states come and go."""
+
+    async def send_tokens() -> None:
+        while True:
+            await asyncio.sleep(world.random.choice(PAUSES))
+            subject = world.random.choice(list(world.subjects.values()))
+            instance = await world.some_instance()
+            instance.run(world.loop.create_task, adopt(world, instance, subject))
+
+    sending = world.loop.create_task(send_tokens())
+    await come_and_go(world)
+    sending.cancel()
+
+
 async def live_dangerously(world: AlertWorld) -> None:
     """Let states come and go amid crashes, stalls, lost answers and failures of the store."""
     world.rate = world.random.choice((0.01, 0.05, 0.2))
     for channel in world.channels:
         channel.rate = world.random.choice((0.0, 0.2, 0.6))
-    await come_and_go(world)
+    await world.random.choice((come_and_go, adopt_now_and_then))(world)
 
 
 async def lose_records(world: AlertWorld) -> None:
@@ -251,6 +266,7 @@ STORIES: Mapping[str, Story] = {
     "lost": Story(live=lose_records),
     "unswept": Story(live=miss_sweeps, is_swept=False),
     "switched-on": Story(live=switch_on, has_alerts=False),
+    "adopted": Story(live=adopt_now_and_then),
     "danger": Story(live=live_dangerously, is_prompt=False),
 }
 

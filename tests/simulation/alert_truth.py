@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 
 from domain.alerts import AlertKind, AlertThresholds
 from domain.grant import (
+    Adopting,
     AuthorizationRequired,
     Authorized,
     Cause,
@@ -72,6 +73,7 @@ class Truth:
     open: dict[AlertKind, Change] = field(default_factory=dict)
     looked_at: datetime | None = None
     has_refreshed: bool = False
+    is_adopting: bool = False
     # When the first sweep was over: it lets the next one look in time.
     swept_at: datetime | None = None
     _soon: dict[timedelta, Change] = field(default_factory=dict)
@@ -82,6 +84,9 @@ class Truth:
         `is_rescue`: the store could not take its tokens when they came.
         """
         self.look(at, is_sure=False)
+        # Until its proof, an adoption begins and ends nothing.
+        self.is_adopting = isinstance(after, Adopting)
+        after = after.earlier if isinstance(after, Adopting) else after
         before, self.grant = self.grant, after
         if isinstance(after, Inactive):
             self._end_all(at)
@@ -113,7 +118,7 @@ class Truth:
         at = self.looked_at = max(at, self.looked_at or at)
         now = {each.kind: each for each in self._states(at)}
         # An attempt in flight reports nothing yet: nobody must notice what its end may undo.
-        is_over = not isinstance(self.grant, Refreshing)
+        is_over = not isinstance(self.grant, Refreshing) and not self.is_adopting
         is_sure &= is_over
         for kind, change in self.open.items():
             change.is_lapsed |= is_over and kind not in now
@@ -283,6 +288,9 @@ def _failing(
 
 
 def _has_new_tokens(before: Grant, after: Grant) -> bool:
+    if isinstance(after, AuthorizationRequired):
+        # Adopted tokens whose first answer was lost, and that were refused then.
+        return False
     old, new = tokens_of(before), tokens_of(after)
     return new is not None and (old is None or old.access_token != new.access_token)
 

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from tests.simulation.loop import Process
 
 ACCESS_LIFE = timedelta(minutes=30)
+ACCOUNTS = ("alice", "alice", "bob")
 STALLS = (1.0, 20.0, 61.0, 130.0)
 # Until a write is given up, until it is retried, and until the operator has to help.
 OUTAGES = (3.0, 60.0, 400.0)
@@ -114,7 +115,10 @@ _REFUSALS = {
 
 @dataclass(eq=False, kw_only=True)
 class Subject:
-    """One connection: its account at the provider, and its person."""
+    """One connection: its login at the provider, and its person.
+
+    `others`: the logins of other programs, whose tokens it was sent.
+    """
 
     name: str
     provider: SimulatedProvider
@@ -124,6 +128,16 @@ class Subject:
     unstored: dict[str, str] = field(default_factory=dict)
     had: set[str] = field(default_factory=set)
     logins: int = 0
+    others: list[SimulatedProvider] = field(default_factory=list)
+
+    def login_of(self, token: str) -> SimulatedProvider:
+        """Return the login that a token is of."""
+        return next((each for each in self.others if token.startswith(each.name)), self.provider)
+
+    def end_logins(self) -> None:
+        """Let another program spend the refresh token, or the person revoke it at the provider."""
+        for login in (self.provider, *self.others):
+            login.issued.clear()
 
 
 class AlertStore(MemoryStore):
@@ -262,6 +276,14 @@ class AlertWorld:
         )
         return Subject(name=name, provider=provider)
 
+    def add_login(self, subject: Subject, account: str) -> SimulatedProvider:
+        """Return a login of another program."""
+        name = f"{subject.name}.{len(subject.others) + 1}."
+        login = self.kind.provider.simulated(ACCESS_LIFE, self.kind.refresh_life, name=name)
+        login.subject = account
+        subject.others.append(login)
+        return login
+
     def _truth(self) -> Truth:
         kind = self.kind
         return Truth(is_end_fixed=kind.is_end_fixed, is_end_declared=kind.is_end_declared)
@@ -305,7 +327,7 @@ class AlertWorld:
         """Start an instance, with a clock of its own."""
         skew = self.random.uniform(-1, 1) * SKEW.total_seconds()
         instance = Instance(name=f"i{slot}", slot=slot, skew=skew)
-        clock, entropy = _Clock(self, instance), SeededEntropy(self.random)
+        clock, entropy = SimulatedClock(self, instance), SeededEntropy(self.random)
         alerting = SimulatedAlerting(self, clock, entropy)
         instance.recorder = Recorder(
             store=self.store,
@@ -377,12 +399,14 @@ class AlertWorld:
         if self.is_hit():
             # The new tokens are nowhere else then.
             self.store.go_away(self.random.choice(OUTAGES))
-        return subject.provider.refresh(request.refresh_token, self.now(), rotates=True)
+        login = subject.login_of(request.refresh_token)
+        return login.refresh(request.refresh_token, self.now(), rotates=True)
 
     async def revoke_token(self, request: RevocationRequest) -> RevocationOutcome:
         """End a token."""
         await asyncio.sleep(self.latency())
-        self.subjects[request.token.partition(".")[0]].provider.revoke(request.token)
+        subject = self.subjects[request.token.partition(".")[0]]
+        subject.login_of(request.token).revoke(request.token)
         return RevocationResult.REVOKED
 
     def emit(self, rescued: RescuedRecord) -> None:
@@ -466,7 +490,7 @@ class AlertWorld:
             read = self.store._current(subject.name).grant
             requested_at = self.now()
             response = subject.provider.log_in(requested_at)
-            account = self.random.choice(("alice", "alice", "bob"))
+            account = self.random.choice(ACCOUNTS)
             subject.provider.subject = account
             response = replace(response, subject=account)
             self.note("person", f"{subject.name}: logs in as {account}")
@@ -531,7 +555,7 @@ class _Judging:
 
 
 @dataclass(frozen=True)
-class _Clock:
+class SimulatedClock:
     """The clock of an instance."""
 
     world: AlertWorld

@@ -17,7 +17,7 @@ from domain.alert_book import AlertBook, Condition
 from domain.alert_conditions import Watch
 from domain.alert_delivery import AfterRound, Needs, Result
 from domain.alerts import Alert, AlertThresholds
-from domain.grant import Cause, Grant, Revoked
+from domain.grant import Adopting, Cause, Grant, Revoked, tokens_of
 from domain.ledger import Note
 from functions.alerts import delivery, sweep_watch
 from functions.alerts.delivery import BookWriter, Delivery
@@ -124,6 +124,18 @@ def rescue_in_silence(patch: pytest.MonkeyPatch) -> None:
 
 def _patch_book_after(patch: pytest.MonkeyPatch, mutant: Callable[..., object]) -> None:
     patch.setattr(alert_duty, "book_after", mutant)
+
+
+def judge_adopted_tokens_before_their_proof(patch: pytest.MonkeyPatch) -> None:
+    def mutant(grant: Grant, watch: Watch) -> Grant | None:
+        return settled(grant.grant if isinstance(grant, Adopting) else grant, watch)
+
+    settled = alert_conditions.settled
+    patch.setattr(alert_changes, "settled", mutant)
+
+
+def compare_the_accounts_of_unproven_tokens(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(alert_changes, "_proven_tokens", tokens_of)
 
 
 # The deployment's own alert, and connections of before.

@@ -597,6 +597,18 @@ MUTANTS = [
         story="danger",
     ),
     _of_alerts(
+        "adopted tokens are judged before their proof",
+        alerts.judge_adopted_tokens_before_their_proof,
+        {Rule.ALERT_FALSE, Rule.ALERT_MISSING},
+        story="adopted",
+    ),
+    _of_alerts(
+        "the accounts of tokens without a proof are compared",
+        alerts.compare_the_accounts_of_unproven_tokens,
+        {Rule.ALERT_FALSE},
+        story="adopted",
+    ),
+    _of_alerts(
         "nobody notices that sweeps are missing",
         alerts.watch_no_sweep,
         {Rule.ALERT_MISSING},

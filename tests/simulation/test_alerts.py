@@ -15,6 +15,7 @@ SEEDS = {
     "lost": times(4),
     "unswept": times(8),
     "switched-on": times(20),
+    "adopted": times(10),
     "danger": times(20),
 }
 
