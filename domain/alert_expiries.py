@@ -55,8 +55,24 @@ def unprolonged_after(
 
 def _is_unprolonged(was: Tokens, tokens: Tokens) -> bool:
     """Whether a refresh of one login left the expiry of its refresh token as it was."""
+    by = _moved_by(was, tokens)
+    return by is not None and abs(by) <= _inaccuracy(was, tokens)
+
+
+def _moved_by(was: Tokens, tokens: Tokens) -> timedelta | None:
+    """Return by how much a refresh of one login has moved the expiry; None if that is unknown."""
     is_refresh = was.authorized_at == tokens.authorized_at and was != tokens
-    return is_refresh and was.refresh_token_expires_at == tokens.refresh_token_expires_at
+    own, end = was.refresh_token_expires_at, tokens.refresh_token_expires_at
+    return end - own if is_refresh and own is not None and end is not None else None
+
+
+def _inaccuracy(was: Tokens, tokens: Tokens) -> timedelta:
+    """Return by how much the same expiry may differ: providers state the seconds that are left.
+
+    It is less than what a new lifetime moves it by: the time between the two issues.
+    """
+    between = tokens.issued_at - was.issued_at
+    return min(MAX_CLOCK_SKEW, max(between, timedelta(0)) / 2)
 
 
 # The sweep leaves an unused grant alone for longer than until a threshold.
@@ -97,15 +113,14 @@ def prolonged_after(
     at, due = _next_threshold(tokens, end, watch), tokens.keep_alive_at()
     if at is None or due is None or due <= at:
         return None
-    is_moved = was is not None and _is_prolonged(was, end, tokens)
+    is_moved = was is not None and _is_prolonged(was, tokens)
     return end if is_moved or (end == book.prolonged and was == tokens) else None
 
 
-def _is_prolonged(was: Tokens, end: datetime, tokens: Tokens) -> bool:
+def _is_prolonged(was: Tokens, tokens: Tokens) -> bool:
     """Whether a refresh of one login has moved the expiry of its refresh token."""
-    is_refresh = was.authorized_at == tokens.authorized_at and was != tokens
-    own = was.refresh_token_expires_at
-    return is_refresh and own is not None and own < end
+    by = _moved_by(was, tokens)
+    return by is not None and by > _inaccuracy(was, tokens)
 
 
 def ending_after(book: AlertBook, current: Grant, watch: Watch) -> EndingLogin | None:

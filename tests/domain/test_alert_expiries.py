@@ -178,7 +178,9 @@ NONE, ALWAYS = policy(RotationKind.NONE), policy(RotationKind.ALWAYS)
         pytest.param(NONE, 80 * DAY, END, [SOON], id="never-rotates"),
         pytest.param(ALWAYS, 14 * DAY, END, [SOON], id="left-as-it-was-near-the-end"),
         pytest.param(ALWAYS, 14 * DAY + SECOND, END, [], id="left-as-it-was-long-before"),
-        pytest.param(NONE, 80 * DAY, END + SECOND, [], id="prolonged"),
+        pytest.param(NONE, 80 * DAY, END + MINUTE, [SOON], id="as-good-as-it-was"),
+        pytest.param(ALWAYS, 14 * DAY, END - SECOND, [SOON], id="rounded"),
+        pytest.param(NONE, 80 * DAY, END + MINUTE + SECOND, [], id="prolonged"),
         pytest.param(NONE, 80 * DAY, None, [], id="unknown"),
     ],
 )
@@ -328,6 +330,25 @@ def test_a_refresh_is_wanted_at_a_threshold_if_nobody_knows_what_it_prolongs(
     # Nothing else is written, and the record keeps what it knows.
     connection.settle(grant.tokens.issued_at + MINUTE)
     assert (connection.book or EMPTY) == book
+
+
+@pytest.mark.parametrize(
+    ("moved_by", "is_prolonged"),
+    [
+        pytest.param(20 * SECOND, False, id="half-of-the-time"),
+        pytest.param(21 * SECOND, True, id="more"),
+        pytest.param(-DAY, False, id="shortened"),
+    ],
+)
+def test_an_expiry_that_moves_with_the_time_is_a_new_one_however_soon(
+    moved_by: timedelta, *, is_prolonged: bool
+) -> None:
+    connection = Connection(grant=Authorized(tokens=SHORT), by=NONE)
+    end = T0 + 16 * DAY + moved_by
+    connection.change(refreshed(SHORT, T0 + 40 * SECOND, end=end), T0 + 40 * SECOND)
+    book = connection.book or EMPTY
+    assert (book.prolonged == end) is is_prolonged
+    assert (book.unprolonged == end) is (abs(moved_by) <= 20 * SECOND)
 
 
 @pytest.mark.parametrize(

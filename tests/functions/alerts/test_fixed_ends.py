@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from domain.grant import Authorized
-from tests.domain.examples import DAY, RESPONSE, T0, TOKENS
+from tests.domain.examples import DAY, RESPONSE, SECOND, T0, TOKENS
 from tests.functions.alerts.alert_rig import AlertRig, ListedChannel, alert_rig
 
 pytestmark = pytest.mark.anyio
@@ -30,7 +30,9 @@ async def sweep_daily(rig: AlertRig, *, left: timedelta, channels: int) -> list[
     await instance.change(IDLE)
     seen: list[str] = []
     for day in range(LIFE // DAY):
-        instance.server.answer(replace(RESPONSE, refresh_token_expires_in=left - day * DAY))
+        # In whole seconds, which is not the same instant each time.
+        stated = left - day * DAY - day % 2 * SECOND
+        instance.server.answer(replace(RESPONSE, refresh_token_expires_in=stated))
         requests, taken = len(instance.server.requests), len(chat.took)
         await instance.sweep.run()
         await instance.finish()
