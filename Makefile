@@ -36,8 +36,8 @@ PARALLEL := -n 6 --no-loadscope-reorder
 # The tests start hundreds of processes. Without bytecode, each would compile all modules again.
 test quick-tests: export PYTHONDONTWRITEBYTECODE =
 
-# Debian's promtool, unpacked: its package would start a server. Without apt-get, the tests list at
-# the end what could not run.
+# Debian's prometheus and promtool, unpacked: installed, their package would start a server. Without
+# apt-get, the tests list at the end what could not run.
 SET_UP_PROMTOOL := command -v promtool >/dev/null || ! command -v apt-get >/dev/null || $(MAKE) --no-print-directory .venv/prometheus/.stamp || true
 
 # Debian's pgbouncer, unpacked for the same reason.
@@ -138,10 +138,10 @@ clean: ## remove what the commands above created, except the data in .local
 
 APT_UPDATE := { apt-get update -qq 2>/dev/null || sudo -n apt-get update -qq; }
 .venv/prometheus/.stamp:
-	@echo "unpacking promtool of Debian's prometheus …"
+	@echo "unpacking Debian's prometheus …"
 	@mkdir -p $(@D)
 	@cd $(@D) && { apt-get download -qq prometheus || { $(APT_UPDATE) && apt-get download -qq prometheus; }; }
-	@cd $(@D) && dpkg-deb -x prometheus_*.deb unpacked && mv unpacked/usr/bin/promtool . && rm -r unpacked prometheus_*.deb
+	@cd $(@D) && dpkg-deb -x prometheus_*.deb unpacked && mv unpacked/usr/bin/promtool unpacked/usr/bin/prometheus . && rm -r unpacked prometheus_*.deb
 	@touch $@
 
 # With the libraries that Debian has only for it; their names differ between releases.

@@ -11,7 +11,7 @@ from adapters.stored_json import Json, format_instant, parse_instant
 from domain.alert_book import AlertBook, ChannelWait, Claim, Condition, EndingLogin, Owed
 from domain.alerts import Alert, AlertKind
 
-_INSTANTS = ("check_at", "failing_since", "unprolonged")
+_INSTANTS = ("check_at", "failing_since", "unprolonged", "prolonged")
 
 _Part = TypeVar("_Part")
 

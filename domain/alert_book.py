@@ -72,9 +72,11 @@ class AlertBook:
 
     - `open`: the conditions that hold; `ending`: a login that expires soon.
     - `owed`: the oldest alert first.
-    - `check_at`: when time alone may change a condition, unless the grant is due before that.
+    - `check_at`: when time alone may change a condition, or a refresh is wanted, unless the grant
+      is due before that.
     - `failing_since`: since when refreshes fail, as far as the book saw it.
-    - `unprolonged`: an expiry of the refresh token that a refresh has left as it was.
+    - `unprolonged`: an expiry of the refresh token that a refresh has left as it was. `prolonged`:
+      one that the last refresh has moved, if somebody would ask otherwise.
     - `waits`: of channels that failed. `claim`: of the instance that delivers.
     """
 
@@ -84,6 +86,7 @@ class AlertBook:
     check_at: datetime | None = None
     failing_since: datetime | None = None
     unprolonged: datetime | None = None
+    prolonged: datetime | None = None
     waits: tuple[ChannelWait, ...] = ()
     claim: Claim | None = None
 

@@ -21,11 +21,14 @@ from domain.alert_expiries import (
     ending_after,
     known_ending,
     login_end,
+    prolonged_after,
+    refresh_wanted_at,
     thresholds_of,
     unprolonged_after,
 )
 from domain.alerts import Alert, AlertKind
 from domain.grant import (
+    Adopting,
     AuthorizationRequired,
     Authorized,
     Failure,
@@ -37,7 +40,7 @@ from domain.grant import (
     tokens_of,
 )
 from domain.provider import GrantType
-from domain.tokens import EARLIEST_ISSUE
+from domain.tokens import EARLIEST_ISSUE, Tokens
 
 # Of an account's label and a provider's answer, in characters. A record may owe many alerts, and an
 # item of DynamoDB has 400 KB at most, with the tokens.
@@ -89,6 +92,7 @@ def _with_conditions(book: AlertBook, before: Grant, current: Grant, watch: Watc
         book,
         failing_since=_failing_since(book, current, watch),
         unprolonged=unprolonged_after(book, before, current, watch),
+        prolonged=prolonged_after(book, before, current, watch),
     )
     trouble = trouble_after(book, before, current, watch)
     is_needed = trouble is not None and trouble.kind is AlertKind.LOGIN_NEEDED
@@ -117,9 +121,14 @@ def _of_change(before: Grant, after: Grant, news: Sequence[News]) -> Iterator[Al
     """Yield the alerts of the change itself (rule 4)."""
     for each in news:
         yield _alert(each.kind, after, each.cause)
-    was, tokens = tokens_of(before), tokens_of(after)
+    was, tokens = _proven_tokens(before), _proven_tokens(after)
     if was is not None and tokens is not None and was.belong_to_other_account(tokens.subject):
         yield _alert(AlertKind.ACCOUNT_CHANGED, after)
+
+
+def _proven_tokens(grant: Grant) -> Tokens | None:
+    """Return the tokens of a grant, without those that wait for their proof (rule 4)."""
+    return tokens_of(grant.earlier if isinstance(grant, Adopting) else grant)
 
 
 def _of_conditions(
@@ -189,7 +198,11 @@ def _check_at(
 ) -> datetime | None:
     """Return when to look again; None if the grant itself is due before that."""
     instants = _of_flight(book, after, watch) if current is None else _later(book, current, watch)
-    at, due = min((at for at in instants if at > watch.now), default=None), due_at(after)
+    later = [at for at in instants if at > watch.now]
+    # It stays wanted until a refresh comes.
+    wanted_at = None if current is None else refresh_wanted_at(book, current, watch)
+    at = min(later if wanted_at is None else [*later, wanted_at], default=None)
+    due = due_at(after)
     return None if at is None or (due is not None and due <= at) else at
 
 

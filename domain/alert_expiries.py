@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from domain.alert_book import AlertBook, EndingLogin
-from domain.alert_conditions import Watch
-from domain.grant import Active, Grant, is_over, tokens_of
+from domain.alert_conditions import Watch, failures_of
+from domain.grant import Active, Authorized, Grant, is_over, tokens_of
 from domain.provider import GrantType, RotationKind
 from domain.tokens import MAX_CLOCK_SKEW, Tokens
 
@@ -55,8 +55,72 @@ def unprolonged_after(
 
 def _is_unprolonged(was: Tokens, tokens: Tokens) -> bool:
     """Whether a refresh of one login left the expiry of its refresh token as it was."""
+    by = _moved_by(was, tokens)
+    return by is not None and abs(by) <= _inaccuracy(was, tokens)
+
+
+def _moved_by(was: Tokens, tokens: Tokens) -> timedelta | None:
+    """Return by how much a refresh of one login has moved the expiry; None if that is unknown."""
     is_refresh = was.authorized_at == tokens.authorized_at and was != tokens
-    return is_refresh and was.refresh_token_expires_at == tokens.refresh_token_expires_at
+    own, end = was.refresh_token_expires_at, tokens.refresh_token_expires_at
+    return end - own if is_refresh and own is not None and end is not None else None
+
+
+def _inaccuracy(was: Tokens, tokens: Tokens) -> timedelta:
+    """Return by how much the same expiry may differ: providers state the seconds that are left.
+
+    It is less than what a new lifetime moves it by: the time between the two issues.
+    """
+    between = tokens.issued_at - was.issued_at
+    return min(MAX_CLOCK_SKEW, max(between, timedelta(0)) / 2)
+
+
+# The sweep leaves an unused grant alone for longer than until a threshold.
+
+
+def refresh_wanted_at(book: AlertBook, grant: Grant, watch: Watch) -> datetime | None:
+    """Return from when a refresh must show whether it prolongs the login (rule 2).
+
+    None if that is known, or no threshold is left.
+    """
+    if not isinstance(grant, Authorized):
+        return None
+    tokens, end = grant.tokens, grant.tokens.refresh_token_expires_at
+    is_known = end in {book.unprolonged, book.prolonged, tokens.login_end}
+    if end is None or is_known or tokens.keep_alive_at() is None:
+        return None
+    at, failures = _next_threshold(tokens, end, watch), failures_of(grant)
+    return at if at is None or failures is None else max(at, failures.retry_at)
+
+
+def _next_threshold(tokens: Tokens, end: datetime, watch: Watch) -> datetime | None:
+    """Return the first threshold of an end after the last refresh; None if none is left."""
+    instants = (end - each for each in thresholds_of(tokens, end, watch))
+    return min((at for at in instants if at > tokens.issued_at), default=None)
+
+
+def prolonged_after(
+    book: AlertBook, before: Grant, current: Grant, watch: Watch
+) -> datetime | None:
+    """Return the expiry of the refresh token, if the last refresh has moved it (rule 2).
+
+    None if that does not matter: the sweep refreshes before each threshold anyway.
+    """
+    was, tokens = tokens_of(before), tokens_of(current)
+    end = None if tokens is None or is_over(current) else tokens.refresh_token_expires_at
+    if tokens is None or end is None:
+        return None
+    at, due = _next_threshold(tokens, end, watch), tokens.keep_alive_at()
+    if at is None or due is None or due <= at:
+        return None
+    is_moved = was is not None and _is_prolonged(was, tokens)
+    return end if is_moved or (end == book.prolonged and was == tokens) else None
+
+
+def _is_prolonged(was: Tokens, tokens: Tokens) -> bool:
+    """Whether a refresh of one login has moved the expiry of its refresh token."""
+    by = _moved_by(was, tokens)
+    return by is not None and by > _inaccuracy(was, tokens)
 
 
 def ending_after(book: AlertBook, current: Grant, watch: Watch) -> EndingLogin | None:

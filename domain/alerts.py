@@ -13,8 +13,9 @@ Conditions, in `alert_conditions.py` (1), `alert_expiries.py` (2) and `alert_cha
     longest first. Of several at once only the shortest is owed. A threshold counts if the login
     lasts twice as long. The end is one of these
     - `Tokens.login_end`;
-    - an expiry of the refresh token that a refresh has left as it was;
+    - an expiry of the refresh token that a refresh has left as it was, but for the rounding;
     - the expiry of an access token that has no refresh token.
+    Where nobody knows whether a refresh prolongs it, the sweep refreshes when a threshold comes.
 (3) A condition that begins owes its alert. Trouble that ends owes `recovered`, which names it.
     Trouble that another kind replaces does not, nor does a revocation or a move.
     Trouble ends with other tokens only, and a login's expiry counts once. So instances whose clocks

@@ -36,9 +36,13 @@ class RefreshRequested:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshDue:
-    """The sweep asks for a refresh if the grant would otherwise expire unused."""
+    """The sweep asks for a refresh if the grant would otherwise expire unused.
+
+    Tokens with this `issued_at` are refreshed in any case: an alert waits for the result.
+    """
 
     attempt_id: str
+    issued_at: datetime | None = None
 
 
 Question: TypeAlias = TokenRequested | RefreshRequested | RefreshDue

@@ -117,12 +117,14 @@ def _answer_without_refresh(
             # A token that never expires and cannot be replaced is as good as new.
             is_final = grant.tokens.expires_at is None and not grant.tokens.is_replaceable
             return Serve(tokens=grant.tokens) if usable or is_final else None
-        case RefreshDue():
+        case RefreshDue(issued_at=issued_at):
             due = due_at(grant)
             is_risky = _is_risky(grant, policy, now)
             must_spare_token = is_risky and grant.tokens.is_access_token_valid(now)
             # Under a clock that was ahead, the due time is too late.
             is_due = due is not None and (due <= now or grant.tokens.was_clock_ahead(now))
+            # One refresh only: the new tokens have another date.
+            is_due = is_due or grant.tokens.issued_at == issued_at
             return None if is_due and not must_spare_token and not is_early else NothingDue()
         case _:
             assert_never(question)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from domain.alert_book import EMPTY, AlertBook, Condition
-from domain.alert_delivery import claimed, is_deliverable, owe
+from domain.alert_delivery import claimed, is_claimed, is_deliverable, owe
 from domain.alerts import Alert, AlertKind
 from domain.tokens import MAX_CLOCK_SKEW
 
@@ -32,7 +32,9 @@ def sweep_book_after(
     overdue_at = _overdue_at(book, known, threshold, now)
     found = _with_condition(book, known, now, is_overdue=now >= overdue_at, new_id=new_id)
     found = replace(found, check_at=overdue_at)
-    return claimed(found, new_id, now) if is_deliverable(found, now) else found
+    # A channel that waits delays no other.
+    is_new = found.owed != book.owed and not is_claimed(found, now)
+    return claimed(found, new_id, now) if is_new or is_deliverable(found, now) else found
 
 
 def _unless_ahead(instant: datetime | None, now: datetime) -> datetime | None:
@@ -53,13 +55,22 @@ def _with_condition(
     book: AlertBook, ended_at: datetime | None, now: datetime, *, is_overdue: bool, new_id: str
 ) -> AlertBook:
     there = book.condition(AlertKind.SWEEP_OVERDUE)
-    if is_overdue == (there is not None):
-        return book
-    if there is not None and there.issued_at == ended_at:
-        # No sweep has ended since: another clock is ahead, and would owe it again and again.
-        return book
     if there is not None:
-        return replace(book, open=tuple(each for each in book.open if each is not there))
+        if not _has_ended_since(there, ended_at, is_overdue=is_overdue):
+            return book
+        book = replace(book, open=tuple(each for each in book.open if each is not there))
+    if not is_overdue:
+        return book
     found = Condition(kind=AlertKind.SWEEP_OVERDUE, since=now, issued_at=ended_at)
     alert = Alert(id=new_id, kind=AlertKind.SWEEP_OVERDUE, at=now, since=ended_at)
     return owe(replace(book, open=(*book.open, found)), [alert], now)
+
+
+def _has_ended_since(there: Condition, ended_at: datetime | None, *, is_overdue: bool) -> bool:
+    """Whether a sweep has ended since the last one was overdue.
+
+    Otherwise another clock is ahead, and would owe the alert again and again.
+    """
+    if not is_overdue:
+        return there.issued_at != ended_at
+    return ended_at is not None and (there.issued_at is None or there.issued_at < ended_at)

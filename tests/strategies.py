@@ -207,6 +207,7 @@ books = st.builds(
     check_at=st.none() | instants,
     failing_since=st.none() | instants,
     unprolonged=st.none() | instants,
+    prolonged=st.none() | instants,
     waits=st.lists(
         st.builds(ChannelWait, channel=ids, tries=st.integers(0, 2**31), next_try_at=instants),
         max_size=3,

@@ -1,7 +1,7 @@
 """The walk through all connections after alerts were switched on, or their thresholds changed.
 
-A record that was written before has no book, or one of other thresholds, and may never be written
-again. So the sweep looks at each once. The progress is in the deployment's own record.
+A record that was written before has no book, or one of other thresholds or rules, and may never be
+written again. So the sweep looks at each once. The progress is in the deployment's own record.
 """
 
 from collections.abc import AsyncGenerator, Sequence
@@ -17,6 +17,8 @@ from ports.entropy import Entropy
 from ports.store import ConflictError, Store
 
 _DIGEST_LENGTH = 16
+# Counts the changes of the conditions themselves: records of before need another walk.
+_RULES = 2
 
 
 class Progress(NamedTuple):
@@ -77,6 +79,6 @@ class FirstWalk:
 
 
 def _fingerprint(thresholds: AlertThresholds) -> str:
-    """Return a text that differs for other conditions of connections."""
-    conditions = (tuple(thresholds.expires_soon), thresholds.refresh_failing)
+    """Return a text that differs for other conditions of connections, and other rules."""
+    conditions = (_RULES, tuple(thresholds.expires_soon), thresholds.refresh_failing)
     return sha256(f"{conditions}".encode()).hexdigest()[:_DIGEST_LENGTH]

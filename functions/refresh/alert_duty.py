@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from domain.alert_book import EMPTY
 from domain.alert_changes import News, book_after
 from domain.alert_conditions import Watch
 from domain.alert_delivery import dropped, given_up_note
+from domain.alert_expiries import refresh_wanted_at
 from domain.alerts import AlertThresholds
-from domain.grant import Grant
+from domain.grant import Grant, tokens_of
 from domain.ledger import append_history
 from domain.policy import Policy
 from ports.store import Record
@@ -48,3 +50,10 @@ class AlertDuty:
             note = given_up_note(each, record.grant)
             ledger = append_history(ledger, note, now=now, key_name=None)
         return replace(record, alerts=alerts, ledger=ledger)
+
+    def issue_to_refresh(self, record: Record, policy: Policy, *, now: datetime) -> datetime | None:
+        """Return the issue of tokens that are to be refreshed now; None if no alert needs it."""
+        watch = Watch(policy=policy, thresholds=self.thresholds, now=now)
+        at = refresh_wanted_at(record.alerts or EMPTY, record.grant, watch)
+        tokens = tokens_of(record.grant)
+        return None if at is None or now < at or tokens is None else tokens.issued_at

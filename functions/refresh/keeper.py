@@ -178,8 +178,10 @@ class Keeper:
         """
         from domain.question import RefreshDue
 
-        question = RefreshDue(attempt_id=self._entropy.token())
-        return await self._answer(connection, await self.load(connection), question)
+        record = await self.load(connection)
+        wanted = self._recorder.issue_to_refresh(record)
+        question = RefreshDue(attempt_id=self._entropy.token(), issued_at=wanted)
+        return await self._answer(connection, record, question)
 
     def is_due(self, grant: "Grant") -> bool:
         """Whether the sweep has something to do for a grant. No date in the store counts."""

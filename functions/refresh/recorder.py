@@ -191,6 +191,16 @@ class Recorder:
         """Whether `settle` would change nothing. Raises SettingsError if no channel can be used."""
         return self._settled(record).alerts == record.alerts
 
+    def issue_to_refresh(self, record: Record) -> datetime | None:
+        """Return the issue of tokens that an alert wants refreshed now; None without channels."""
+        if (duty := self._duty()) is None:
+            return None
+        try:
+            return duty.issue_to_refresh(record, self._policy, now=self._clock.now())
+        except Exception:  # noqa: BLE001 - no fault of alerts may keep the sweep from a grant
+            _log.exception("unexpected error of alerts")
+            return None
+
     def _settled(self, record: Record) -> Record:
         if self._alerts() is None:
             return replace(record, alerts=None)

@@ -46,6 +46,7 @@ BOOK = AlertBook(
     check_at=NOW,
     failing_since=NOW,
     unprolonged=NOW,
+    prolonged=NOW,
     waits=(ChannelWait(channel="three", tries=2, next_try_at=NOW),),
     claim=Claim(id="id-1", until=NOW),
 )
@@ -80,6 +81,7 @@ def test_the_format_is_the_one_that_earlier_records_have() -> None:
         "check_at": AT,
         "failing_since": AT,
         "unprolonged": AT,
+        "prolonged": AT,
     }
     assert read(alerts_to_json(BOOK)) == BOOK
     assert alerts_to_json(AlertBook(check_at=NOW)) == {"check_at": AT}

@@ -387,6 +387,36 @@ def test_another_account_owes_an_alert_where_both_are_known(
     assert [alert.account for alert in alerts] == ["b@example.org"] * is_owed
 
 
+def of_account(subject: str) -> Authorized:
+    return Authorized(tokens=replace(TOKENS, subject=subject, authorized_at=EXPIRED))
+
+
+def waiting(subject: str, earlier: Unauthorized | Authorized) -> Adopting:
+    """Tokens of an account that wait for their proof."""
+    return Adopting(grant=of_account(subject), earlier=earlier)
+
+
+ADOPTIONS = [
+    pytest.param(waiting("one", Unauthorized()), waiting("two", Unauthorized()), [], id="waiting"),
+    pytest.param(waiting("one", Unauthorized()), of_account("two"), [], id="a-login-before"),
+    pytest.param(
+        waiting("two", of_account("one")),
+        of_account("two"),
+        [AlertKind.ACCOUNT_CHANGED],
+        id="proof",
+    ),
+    pytest.param(of_account("one"), waiting("two", of_account("one")), [], id="began"),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "owed"), ADOPTIONS)
+def test_only_the_proof_of_an_adoption_changes_the_account(
+    before: Grant, after: Grant, owed: list[AlertKind]
+) -> None:
+    connection = Connection(grant=before)
+    assert connection.change(after, EXPIRED) == owed
+
+
 def test_the_alerts_of_one_write_have_ids_of_their_own_in_order() -> None:
     connection = Connection(grant=replace(REQUIRED, tokens=replace(TOKENS, subject="one")))
     connection.settle(EXPIRED)

@@ -6,13 +6,21 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.alert_book import EMPTY, AlertBook, EndingLogin, record_due_at
+from domain.alert_expiries import refresh_wanted_at
 from domain.alerts import AlertKind, AlertThresholds
-from domain.grant import AuthorizationRequired, Authorized, Cause, Grant, Moved, due_at
+from domain.grant import (
+    AuthorizationRequired,
+    Authorized,
+    Cause,
+    Grant,
+    Moved,
+    due_at,
+)
 from domain.policy import Policy
 from domain.provider import GrantType, LifetimeStart, RotationKind
-from domain.token_endpoint import TokenResponse
+from domain.token_endpoint import TokenErrorResponse, TokenResponse
 from domain.tokens import Tokens
-from tests.domain.alert_stories import Connection
+from tests.domain.alert_stories import Connection, watch
 from tests.domain.examples import (
     DAY,
     EXPIRED,
@@ -179,7 +187,9 @@ NONE, ALWAYS = policy(RotationKind.NONE), policy(RotationKind.ALWAYS)
         pytest.param(NONE, 80 * DAY, END, [SOON], id="never-rotates"),
         pytest.param(ALWAYS, 14 * DAY, END, [SOON], id="left-as-it-was-near-the-end"),
         pytest.param(ALWAYS, 14 * DAY + SECOND, END, [], id="left-as-it-was-long-before"),
-        pytest.param(NONE, 80 * DAY, END + SECOND, [], id="prolonged"),
+        pytest.param(NONE, 80 * DAY, END + MINUTE, [SOON], id="as-good-as-it-was"),
+        pytest.param(ALWAYS, 14 * DAY, END - SECOND, [SOON], id="rounded"),
+        pytest.param(NONE, 80 * DAY, END + MINUTE + SECOND, [], id="prolonged"),
         pytest.param(NONE, 80 * DAY, None, [], id="unknown"),
     ],
 )
@@ -321,3 +331,92 @@ def test_the_answer_of_a_refresh_is_what_shows_an_unprolonged_expiry() -> None:
     assert connection.book is not None
     assert connection.book.unprolonged == END
     assert connection.refresh(response, END - 10 * DAY) == [SOON]
+
+
+# A week is a threshold, and the sweep leaves a grant alone until five days before its end.
+SHORT = replace(TOKENS, refresh_token_expires_at=T0 + 16 * DAY)
+WEEK_LEFT = T0 + 9 * DAY
+ONE_MORE = refreshed(SHORT, T0 + 2 * DAY, end=T0 + 18 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("grant", "wanted_at", "due"),
+    [
+        pytest.param(Authorized(tokens=SHORT), WEEK_LEFT, WEEK_LEFT, id="of-a-login"),
+        pytest.param(ONE_MORE, None, due_at(ONE_MORE), id="a-refresh-prolonged-it"),
+        pytest.param(
+            refreshed(SHORT, T0 + DAY, end=T0 + 16 * DAY), WEEK_LEFT, WEEK_LEFT, id="left-as-it-was"
+        ),
+        pytest.param(Authorized(tokens=ending(16 * DAY)), None, WEEK_LEFT, id="known-to-be-fixed"),
+        pytest.param(
+            Authorized(tokens=replace(SHORT, expires_at=None)), None, None, id="never-refreshed"
+        ),
+        pytest.param(
+            Authorized(tokens=TOKENS),
+            END - 14 * DAY,
+            due_at(Authorized(tokens=TOKENS)),
+            id="refreshed-before-that",
+        ),
+    ],
+)
+def test_a_refresh_is_wanted_at_a_threshold_if_nobody_knows_what_it_prolongs(
+    grant: Authorized, wanted_at: datetime | None, due: datetime | None
+) -> None:
+    connection = Connection(grant=Authorized(tokens=SHORT), by=ALWAYS)
+    connection.change(grant, grant.tokens.issued_at)
+    book = connection.book or EMPTY
+    assert refresh_wanted_at(book, grant, watch(T0, ALWAYS)) == wanted_at
+    assert record_due_at(grant, book) == due
+    # Nothing else is written, and the record keeps what it knows.
+    connection.settle(grant.tokens.issued_at + MINUTE)
+    assert (connection.book or EMPTY) == book
+
+
+@pytest.mark.parametrize(
+    ("moved_by", "is_prolonged"),
+    [
+        pytest.param(20 * SECOND, False, id="half-of-the-time"),
+        pytest.param(21 * SECOND, True, id="more"),
+        pytest.param(-DAY, False, id="shortened"),
+    ],
+)
+def test_an_expiry_that_moves_with_the_time_is_a_new_one_however_soon(
+    moved_by: timedelta, *, is_prolonged: bool
+) -> None:
+    connection = Connection(grant=Authorized(tokens=SHORT), by=NONE)
+    end = T0 + 16 * DAY + moved_by
+    connection.change(refreshed(SHORT, T0 + 40 * SECOND, end=end), T0 + 40 * SECOND)
+    book = connection.book or EMPTY
+    assert (book.prolonged == end) is is_prolonged
+    assert (book.unprolonged == end) is (abs(moved_by) <= 20 * SECOND)
+
+
+@pytest.mark.parametrize(
+    ("end", "owed"),
+    [
+        pytest.param(T0 + 16 * DAY, [SOON], id="a-fixed-end"),
+        pytest.param(T0 + 25 * DAY, [], id="a-new-one"),
+    ],
+)
+def test_the_refresh_at_a_threshold_decides_whether_it_is_owed(
+    end: datetime, owed: list[AlertKind]
+) -> None:
+    connection = Connection(grant=Authorized(tokens=SHORT), by=ALWAYS)
+    assert connection.settle(T0) == []
+    assert connection.settle(WEEK_LEFT) == []
+    # Other writes come first: the record stays due.
+    assert record_due_at(connection.grant, connection.book) == WEEK_LEFT
+    assert connection.change(refreshed(SHORT, WEEK_LEFT, end=end), WEEK_LEFT) == owed
+    wanted = refresh_wanted_at(connection.book or EMPTY, connection.grant, watch(WEEK_LEFT))
+    assert wanted is None
+
+
+def test_a_refresh_at_a_threshold_that_fails_is_tried_again() -> None:
+    connection = Connection(grant=Authorized(tokens=SHORT), by=ALWAYS)
+    connection.settle(T0)
+    unavailable = TokenErrorResponse(status=503, error=None)
+    assert connection.refresh(unavailable, WEEK_LEFT) == []
+    assert isinstance(connection.grant, Authorized)
+    failures = connection.grant.failure_state
+    assert failures is not None
+    assert record_due_at(connection.grant, connection.book) == failures.retry_at > WEEK_LEFT

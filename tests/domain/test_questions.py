@@ -175,6 +175,13 @@ def test_the_sweep_leaves_a_grant_alone_until_it_is_due() -> None:
     assert isinstance(decision.command, SendTokenRequest)
 
 
+def test_the_sweep_refreshes_the_issue_that_an_alert_asks_about_once() -> None:
+    asked = RefreshDue(attempt_id="a", issued_at=GRANT.tokens.issued_at)
+    assert isinstance(decide(GRANT, asked, POLICY, EXPIRED).command, SendTokenRequest)
+    later = Authorized(tokens=replace(GRANT.tokens, issued_at=EXPIRED))
+    assert decide(later, asked, POLICY, EXPIRED + TICK).command == NothingDue()
+
+
 def test_a_failure_without_a_doubt_does_not_make_the_sweep_earlier() -> None:
     assert due_at(fail(UNAVAILABLE)) == due_at(GRANT) == T0 + REFRESH_LIFE - 30 * DAY
     doubtful = fail(UNKNOWN)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from domain.alert_book import AlertBook, Condition
+from domain.alert_book import AlertBook, ChannelWait, Claim, Condition
 from domain.alert_delivery import LEASE
 from domain.alerts import AlertKind
 from domain.sweep_alerts import sweep_book_after
@@ -108,3 +108,24 @@ def test_what_is_owed_stays_when_a_sweep_ends_and_other_conditions_stay() -> Non
     assert (overdue.open[0], is_open(overdue)) == (other, True)
     swept = after(overdue, T0, T0)
     assert (swept.open, swept.owed) == ((other,), overdue.owed)
+
+
+def test_a_channel_that_waits_delays_the_alert_for_no_other() -> None:
+    wait = ChannelWait(channel="away", tries=3, next_try_at=T0 + THRESHOLD + SECOND)
+    before = after(None, T0 - DAY, T0)
+    book = after(replace(before, waits=(wait,)), T0, T0 + THRESHOLD)
+    assert (len(book.owed), book.claim is not None) == (1, True)
+    busy = Claim(id="other", until=T0 + THRESHOLD + SECOND)
+    claimed_by_other = after(replace(before, waits=(wait,), claim=busy), T0, T0 + THRESHOLD)
+    assert (len(claimed_by_other.owed), claimed_by_other.claim) == (1, busy)
+
+
+def test_sweeps_that_are_missing_again_are_owed_again_though_nobody_looked_between() -> None:
+    first = after(None, T0, T0 + THRESHOLD)
+    ended_at = T0 + YEAR
+    again = after(first, ended_at, ended_at + THRESHOLD)
+    assert [each.alert.since for each in again.owed] == [T0, ended_at]
+    assert [each.issued_at for each in again.open] == [ended_at]
+    # An earlier end is of a clock that is behind, and none at all of one that was ahead.
+    for other in (T0, None):
+        assert after(again, other, ended_at + THRESHOLD).owed == again.owed

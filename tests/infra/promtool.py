@@ -1,4 +1,4 @@
-"""Prometheus' own checker, installed or as Debian packages it."""
+"""Prometheus and its own checker, installed or as Debian packages them."""
 
 import shutil
 import subprocess
@@ -9,13 +9,13 @@ from tests.needs import cannot_run, set_up
 
 ROOT = Path(__file__).parents[2]
 _STAMP = ".venv/prometheus/.stamp"
-_UNPACKED = ROOT / ".venv/prometheus/promtool"
+_UNPACKED = ROOT / ".venv/prometheus"
 
 
 def promtool(*arguments: str, stdin: str = "", folder: Path = ROOT) -> str:
     """Run promtool and return its output. Raises AssertionError if it finds a fault."""
     done = subprocess.run(
-        [_program(), *arguments],
+        [_program("promtool"), *arguments],
         cwd=folder,
         input=stdin,
         capture_output=True,
@@ -27,11 +27,16 @@ def promtool(*arguments: str, stdin: str = "", folder: Path = ROOT) -> str:
     return output
 
 
+def prometheus() -> str:
+    """Return the path of Prometheus itself."""
+    return _program("prometheus")
+
+
 @cache
-def _program() -> str:
-    if (installed := shutil.which("promtool")) is not None:
+def _program(name: str) -> str:
+    if (installed := shutil.which(name)) is not None:
         return installed
     set_up(_STAMP)
-    if not _UNPACKED.exists():
-        cannot_run(f"promtool is missing: install Debian's prometheus, or make {_STAMP}")
-    return str(_UNPACKED)
+    if not (unpacked := _UNPACKED / name).exists():
+        cannot_run(f"{name} is missing: install Debian's prometheus, or make {_STAMP} again")
+    return str(unpacked)

@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from domain.alert_book import Owed
 from domain.alerts import Alert
 from domain.ledger import HistoryEvent
+from functions.alerts.deployment import DEPLOYMENT
 from ports.store import Record
 from tests.simulation.alert_channels import SimulatedChannel, Try
 from tests.simulation.alert_truth import MARGIN, Truth
 from tests.simulation.loop import Process
 from tests.simulation.promises import SKEW, BrokenRuleError, Rule
+from tests.simulation.sweep_truth import SweepTruth
 
 # The waits after so many failures of a channel in a row; the last one stays.
 WAITS = tuple(timedelta(seconds=each) for each in (5, 60, 300, 1800, 7200, 21_600))
@@ -53,6 +55,7 @@ class AlertJudge:
     channels: list[SimulatedChannel] = field(default_factory=list)
     stored: dict[str, Stored] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    sweep_truth: SweepTruth = field(default_factory=SweepTruth)
     # The connections whose records the store has lost.
     lost: set[str] = field(default_factory=set)
     # When the store last failed an instance that wrote, or it stalled.
@@ -78,12 +81,24 @@ class AlertJudge:
         for change in truth.missing():
             raise BrokenRuleError(Rule.ALERT_MISSING, f"{connection}: {change}")
 
+    def written_deployment(self, before: Record, after: Record, at: datetime) -> None:
+        """Judge the deployment's own record. Raises BrokenRuleError."""
+        self.sweep_truth.stored(after, at)
+        for owed in owed_alerts(after):
+            if not self._is_known(DEPLOYMENT, owed.alert):
+                if not self.sweep_truth.explains(owed.alert, at):
+                    raise BrokenRuleError(Rule.ALERT_FALSE, f"{owed.alert} at {at}")
+                self._keep(DEPLOYMENT, owed.alert, at)
+        self._judge_given_up(before, after, at)
+
+    def looked(self, at: datetime) -> None:
+        """Judge what a refresh at an instant had to find out. Raises BrokenRuleError."""
+        if (missed := self.sweep_truth.unheard(at)) is not None:
+            raise BrokenRuleError(Rule.ALERT_MISSING, f"{missed}, refreshed at {at}")
+
     def _owed(self, truth: Truth, connection: str, alert: Alert, at: datetime) -> None:
         """Match an alert that a record has with the change that owes it."""
-        known = self.stored.get(alert.id)
-        if known is not None:
-            if known.alert != alert or known.connection != connection:
-                raise BrokenRuleError(Rule.ALERT_CHANGED, f"{alert} was {known.alert}")
+        if self._is_known(connection, alert):
             return
         change = truth.explain(alert.kind, at)
         if change is None:
@@ -93,6 +108,18 @@ class AlertJudge:
         if self.is_prompt and abs(alert.at - at) > MARGIN:
             raise BrokenRuleError(Rule.ALERT_FALSE, f"{connection}: {alert} at {at}")
         change.alert_id, change.is_heard = alert.id, True
+        self._keep(connection, alert, at)
+
+    def _is_known(self, connection: str, alert: Alert) -> bool:
+        """Whether a record had this alert before. Raises BrokenRuleError if it was another one."""
+        known = self.stored.get(alert.id)
+        if known is None:
+            return False
+        if known.alert != alert or known.connection != connection:
+            raise BrokenRuleError(Rule.ALERT_CHANGED, f"{alert} was {known.alert}")
+        return True
+
+    def _keep(self, connection: str, alert: Alert, at: datetime) -> None:
         self.counts[alert.kind.value] += 1
         self.stored[alert.id] = Stored(
             alert=alert, connection=connection, order=len(self.stored), at=at
@@ -172,7 +199,9 @@ class AlertJudge:
         """Judge how often and how soon; crashes and a store that fails forget some failures."""
         tries = stored.tries.get(channel.name, [])
         insists_for = INSISTS_FOR if self.is_prompt else 2 * INSISTS_FOR
-        if sent.at > stored.at + insists_for + MARGIN:
+        # Only refreshes and sweeps look at the deployment's own alerts.
+        is_own = stored.connection == DEPLOYMENT
+        if sent.at > stored.at + insists_for + MARGIN and not is_own:
             raise BrokenRuleError(Rule.ALERT_INSISTED, f"{channel.name}: {stored.alert}")
         if len(tries) >= MOST_TRIES * (1 if self.is_prompt else 3):
             raise BrokenRuleError(Rule.ALERT_HURRIED, f"{channel.name}: {stored.alert}")
@@ -196,10 +225,10 @@ class AlertJudge:
 
     # The end.
 
-    def swept(self, at: datetime) -> None:
+    def swept(self, began_at: datetime, now: datetime) -> None:
         """Judge what a sweep that nothing disturbed must have noticed. Raises BrokenRuleError."""
         for connection, truth in self.truths.items():
-            truth.look(at, is_sure=True)
+            truth.swept(began_at, now)
             for change in truth.missing():
                 raise BrokenRuleError(Rule.ALERT_MISSING, f"{connection}: {change}, after a sweep")
 

@@ -13,10 +13,12 @@ from typing import Any
 
 from domain.alerts import AlertKind
 from domain.grant import Inactive
+from functions.alerts.deployment import DEPLOYMENT
 from functions.refresh.keeper import PATIENCE
 from ports.store import StoreUnavailableError
 from tests.domain.examples import T0
-from tests.simulation.alert_channels import OUTAGES, SimulatedChannel
+from tests.simulation.alert_adoptions import adopt
+from tests.simulation.alert_channels import FOR_EVER, OUTAGES, SimulatedChannel
 from tests.simulation.alert_world import ALERT_KINDS, AlertWorld, ProviderMode, Subject
 from tests.simulation.instance import Instance
 from tests.simulation.loop import DeadlockError
@@ -83,9 +85,9 @@ async def sweep(world: AlertWorld, instance: Instance) -> None:
     except StoreUnavailableError:
         return
     world.note(instance.name, f"{report}")
-    if report.is_complete and world.troubles == troubles:
+    if report.is_complete and world.troubles == troubles and world.has_alerts:
         with world.judging():
-            world.judge.swept(began)
+            world.judge.swept(began, world.now())
 
 
 async def sweep_every(world: AlertWorld, seconds: float) -> None:
@@ -104,8 +106,7 @@ async def change(world: AlertWorld, subject: Subject) -> None:
         instance = await world.some_instance()
         instance.run(world.loop.create_task, revoke(world, instance, subject))
     elif act < 1 / 5:
-        # Another program spends the refresh token, or the person revokes it there.
-        subject.provider.issued.clear()
+        subject.end_logins()
     else:
         subject.mode = world.random.choice(MODES)
         world.note("world", f"{subject.name}: the provider is {subject.mode.value}")
@@ -166,12 +167,27 @@ async def gone(world: AlertWorld) -> None:
     await come_and_go(world)
 
 
+async def adopt_now_and_then(world: AlertWorld) -> None:
+    """Let somebody send tokens of other programs, while states come and go."""
+
+    async def send_tokens() -> None:
+        while True:
+            await asyncio.sleep(world.random.choice(PAUSES))
+            subject = world.random.choice(list(world.subjects.values()))
+            instance = await world.some_instance()
+            instance.run(world.loop.create_task, adopt(world, instance, subject))
+
+    sending = world.loop.create_task(send_tokens())
+    await come_and_go(world)
+    sending.cancel()
+
+
 async def live_dangerously(world: AlertWorld) -> None:
     """Let states come and go amid crashes, stalls, lost answers and failures of the store."""
     world.rate = world.random.choice((0.01, 0.05, 0.2))
     for channel in world.channels:
         channel.rate = world.random.choice((0.0, 0.2, 0.6))
-    await come_and_go(world)
+    await world.random.choice((come_and_go, adopt_now_and_then))(world)
 
 
 async def lose_records(world: AlertWorld) -> None:
@@ -200,12 +216,46 @@ async def idle(world: AlertWorld) -> None:
                 await world.log_in(subject)
 
 
+async def miss_sweeps(world: AlertWorld) -> None:
+    """Let the scheduler of sweeps fail for hours or days, while programs ask."""
+    for _ in range(ROUNDS // 2):
+        if world.random.random() < 1 / 2:
+            world.channels[2].go_away(world.random.choice(AWAY_FOR), world.random.choice(OUTAGES))
+        for _ in range(world.random.choice((1, 2, 4, 9))):
+            await asyncio.sleep(world.random.choice((1900.0, 3 * HOUR, 8 * HOUR, 14 * HOUR)))
+            for subject in world.subjects.values():
+                if needs_login(world, subject):
+                    await world.log_in(subject)
+                await crowd(world, subject)
+        if world.random.random() < 3 / 4:
+            instance = await world.some_instance()
+            await instance.run(world.loop.create_task, sweep(world, instance))
+
+
+async def switch_on(world: AlertWorld) -> None:
+    """Let states begin without alerts, and then nobody ask: the first sweeps find each."""
+    for _ in range(world.random.choice((1, 2, 4))):
+        for subject in world.subjects.values():
+            await change(world, subject)
+            await crowd(world, subject)
+        await asyncio.sleep(world.random.choice((*PAUSES, 5 * DAY, 8 * DAY)))
+    await asyncio.sleep(400)
+    world.switch_on()
+    await asyncio.sleep(world.random.choice((2, 5, 12)) * DAY)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Story:
-    """A story, and whether only its channels fail."""
+    """A story, and whether only its channels fail.
+
+    `is_swept`: whether a scheduler requests sweeps. `has_alerts`: whether there are channels from
+    the beginning.
+    """
 
     live: Callable[[AlertWorld], Coroutine[Any, Any, None]]
     is_prompt: bool = True
+    is_swept: bool = True
+    has_alerts: bool = True
 
 
 STORIES: Mapping[str, Story] = {
@@ -214,6 +264,9 @@ STORIES: Mapping[str, Story] = {
     "gone": Story(live=gone),
     "idle": Story(live=idle),
     "lost": Story(live=lose_records),
+    "unswept": Story(live=miss_sweeps, is_swept=False),
+    "switched-on": Story(live=switch_on, has_alerts=False),
+    "adopted": Story(live=adopt_now_and_then),
     "danger": Story(live=live_dangerously, is_prompt=False),
 }
 
@@ -222,7 +275,7 @@ async def live(world: AlertWorld, story: Story, seconds: float) -> None:
     """Live through a story, then judge what became of every alert."""
     for subject in world.subjects.values():
         await world.log_in(subject)
-    sweeps = world.loop.create_task(sweep_every(world, seconds))
+    sweeps = world.loop.create_task(sweep_every(world, seconds if story.is_swept else FOR_EVER))
     await story.live(world)
     sweeps.cancel()
     await heal(world)
@@ -244,7 +297,7 @@ async def heal(world: AlertWorld) -> None:
         await asyncio.sleep(3 * HOUR)
     with world.judging():
         names = world.subjects
-        world.judge.settled({name: world.store._current(name) for name in names})
+        world.judge.settled({name: world.store._current(name) for name in (*names, DEPLOYMENT)})
 
 
 def run_alerts(kind: str, seed: int, story: str = "danger") -> Tally:
@@ -256,6 +309,7 @@ def run_alerts(kind: str, seed: int, story: str = "danger") -> Tally:
         random=random,
         connection_count=random.choice((1, 2)),
         is_prompt=told.is_prompt,
+        has_alerts=told.has_alerts,
     )
     world.begin(
         SimulatedChannel(world=world, name="pager", kinds=frozenset(PAGED)),

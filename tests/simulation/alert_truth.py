@@ -4,7 +4,8 @@ Nothing here is taken from the rules that decide which alerts are owed. The stat
 
 - A login is needed from a refusal, or from the end of the refresh token, until tokens come.
 - A client is refused, and refreshes fail for an hour, until tokens come.
-- A login that no refresh prolongs ends in so many days. Nobody knows that of some before a refresh.
+- A login that no refresh prolongs ends in so many days. Nobody knows that of some before a refresh:
+  the sweep makes one in time.
 
 Some changes are near the border of an instant, or a matter of taste. Those may have an alert; all
 others must have one.
@@ -16,7 +17,9 @@ from datetime import datetime, timedelta
 
 from domain.alerts import AlertKind, AlertThresholds
 from domain.grant import (
+    Adopting,
     AuthorizationRequired,
+    Authorized,
     Cause,
     Failure,
     FailureState,
@@ -70,6 +73,9 @@ class Truth:
     open: dict[AlertKind, Change] = field(default_factory=dict)
     looked_at: datetime | None = None
     has_refreshed: bool = False
+    is_adopting: bool = False
+    # When the first sweep was over: it lets the next one look in time.
+    swept_at: datetime | None = None
     _soon: dict[timedelta, Change] = field(default_factory=dict)
 
     def stored(self, after: Grant, at: datetime, *, is_rescue: bool) -> None:
@@ -78,6 +84,9 @@ class Truth:
         `is_rescue`: the store could not take its tokens when they came.
         """
         self.look(at, is_sure=False)
+        # Until its proof, an adoption begins and ends nothing.
+        self.is_adopting = isinstance(after, Adopting)
+        after = after.earlier if isinstance(after, Adopting) else after
         before, self.grant = self.grant, after
         if isinstance(after, Inactive):
             self._end_all(at)
@@ -94,13 +103,22 @@ class Truth:
         """Note that an instance has put back what the store had lost."""
         self._add(AlertKind.ROLLED_BACK, at, is_sure=True, ended_at=at)
 
-    def look(self, at: datetime, *, is_sure: bool) -> None:
-        """Compare the states with those before; a sure look finds each that has held a while."""
+    def swept(self, began_at: datetime, now: datetime) -> None:
+        """Note that a sweep that nothing disturbed is over."""
+        is_second = self.swept_at is not None and self.swept_at < began_at
+        self.look(began_at, is_sure=True, is_swept=is_second)
+        self.swept_at = self.swept_at or now
+
+    def look(self, at: datetime, *, is_sure: bool, is_swept: bool = False) -> None:
+        """Compare the states with those before; a sure look finds each that has held a while.
+
+        `is_swept`: a sweep had the chance to find out what a refresh prolongs.
+        """
         # Of two looks, the first may be stored last.
         at = self.looked_at = max(at, self.looked_at or at)
         now = {each.kind: each for each in self._states(at)}
         # An attempt in flight reports nothing yet: nobody must notice what its end may undo.
-        is_over = not isinstance(self.grant, Refreshing)
+        is_over = not isinstance(self.grant, Refreshing) and not self.is_adopting
         is_sure &= is_over
         for kind, change in self.open.items():
             change.is_lapsed |= is_over and kind not in now
@@ -116,7 +134,8 @@ class Truth:
             else:
                 held.is_optional |= self._is_known(state) or held.since != state.since
                 held.is_sure |= is_sure and state.is_sure and not held.is_optional
-        self._count_down(at, is_sure=is_sure)
+        is_known = self.is_end_declared or self.has_refreshed
+        self._count_down(at, is_sure=is_sure and is_known, is_swept=is_swept)
 
     def _states(self, at: datetime) -> Iterator[Change]:
         """Find the states that hold, or may hold, at an instant."""
@@ -191,7 +210,7 @@ class Truth:
         if not self.has_refreshed:
             self._stop_countdown(at)
 
-    def _count_down(self, at: datetime, *, is_sure: bool) -> None:
+    def _count_down(self, at: datetime, *, is_sure: bool, is_swept: bool) -> None:
         end, tokens = self.end, tokens_of(self.grant)
         if end is None or tokens is None or at >= end - MARGIN:
             return
@@ -202,10 +221,13 @@ class Truth:
             if threshold not in self._soon:
                 since = end - threshold
                 self._soon[threshold] = self._add(AlertKind.EXPIRES_SOON, since, is_sure=False)
-        if passed and is_sure and (self.is_end_declared or self.has_refreshed):
+        if passed:
             # An alert soon after a login would be noise.
             latest, is_long = self._soon[passed[-1]], end - tokens.authorized_at >= 2 * passed[-1]
-            latest.is_sure |= at >= latest.since + MARGIN and is_long
+            # A refresh that fails shows nothing, and one of before was not compared.
+            is_clear = isinstance(self.grant, Authorized) and self.grant.failure_state is None
+            is_sure |= is_swept and is_clear and latest.since > tokens.issued_at
+            latest.is_sure |= is_sure and at >= latest.since + MARGIN and is_long
 
     @property
     def end(self) -> datetime | None:
@@ -266,6 +288,9 @@ def _failing(
 
 
 def _has_new_tokens(before: Grant, after: Grant) -> bool:
+    if isinstance(after, AuthorizationRequired):
+        # Adopted tokens whose first answer was lost, and that were refused then.
+        return False
     old, new = tokens_of(before), tokens_of(after)
     return new is not None and (old is None or old.access_token != new.access_token)
 

@@ -12,7 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from adapters.store_memory import MemoryStore
-from domain.alerts import Alert, AlertThresholds
+from domain.alerts import AlertThresholds
 from domain.events import LoginCompleted, TokensRescued
 from domain.grant import Grant, Inactive, tokens_of
 from domain.policy import Policy
@@ -26,20 +26,26 @@ from domain.token_endpoint import (
     TokenErrorResponse,
     TokenRequest,
 )
-from functions.alerts.delivery import Delivery
-from functions.alerts.message import AlertMessage
-from functions.refresh.alert_duty import AlertDuty
+from functions.alerts.deployment import DEPLOYMENT
 from functions.refresh.keeper import Keeper, intent_limit
 from functions.refresh.poller import Poller
 from functions.refresh.recorder import Recorder
 from functions.refresh.revocations import Revocations
 from functions.refresh.sweep import Sweep
 from ports.rescue import RescuedRecord, UnreadableLine
-from ports.store import ConflictError, Due, Record, StoreUnavailableError
+from ports.store import (
+    LARGEST_PAGE,
+    ConflictError,
+    Due,
+    Record,
+    RecordPage,
+    StoreUnavailableError,
+)
 from tests.domain.examples import T0
 from tests.domain.provider_model import Kind
 from tests.simulation.alert_channels import SimulatedChannel, Try
 from tests.simulation.alert_judge import AlertJudge
+from tests.simulation.alert_parts import SimulatedAlerting
 from tests.simulation.alert_truth import Truth
 from tests.simulation.instance import Instance, describe
 from tests.simulation.loop import SimulationLoop, current_process
@@ -51,9 +57,12 @@ if TYPE_CHECKING:
     from tests.simulation.loop import Process
 
 ACCESS_LIFE = timedelta(minutes=30)
+ACCOUNTS = ("alice", "alice", "bob")
 STALLS = (1.0, 20.0, 61.0, 130.0)
 # Until a write is given up, until it is retried, and until the operator has to help.
 OUTAGES = (3.0, 60.0, 400.0)
+# After a refresh, an instance looks whether the sweep is overdue.
+LOOK_WITHIN = 60.0
 LATE_COMMITS = (0.05, 1.0, 30.0)
 
 
@@ -106,7 +115,10 @@ _REFUSALS = {
 
 @dataclass(eq=False, kw_only=True)
 class Subject:
-    """One connection: its account at the provider, and its person."""
+    """One connection: its login at the provider, and its person.
+
+    `others`: the logins of other programs, whose tokens it was sent.
+    """
 
     name: str
     provider: SimulatedProvider
@@ -116,6 +128,16 @@ class Subject:
     unstored: dict[str, str] = field(default_factory=dict)
     had: set[str] = field(default_factory=set)
     logins: int = 0
+    others: list[SimulatedProvider] = field(default_factory=list)
+
+    def login_of(self, token: str) -> SimulatedProvider:
+        """Return the login that a token is of."""
+        return next((each for each in self.others if token.startswith(each.name)), self.provider)
+
+    def end_logins(self) -> None:
+        """Let another program spend the refresh token, or the person revoke it at the provider."""
+        for login in (self.provider, *self.others):
+            login.issued.clear()
 
 
 class AlertStore(MemoryStore):
@@ -139,6 +161,13 @@ class AlertStore(MemoryStore):
         """Return the connections that are due, if the network lets it."""
         await self._travel()
         return await super().due(after, before, limit=limit)
+
+    async def list_records(
+        self, after: str | None, *, limit: int = LARGEST_PAGE, prefix: str = ""
+    ) -> RecordPage:
+        """Return a page of records, if the network lets it."""
+        await self._travel()
+        return await super().list_records(after, limit=limit, prefix=prefix)
 
     async def swap(self, connection: str, record: Record, *, expected_etag: str | None) -> None:
         """Write the record, if the network lets it; its answer may be lost, or it is late."""
@@ -209,12 +238,16 @@ class AlertStore(MemoryStore):
 
 @dataclass(kw_only=True)
 class AlertWorld:
-    """Everything there is in one run. `rate` is how often the store or an instance fails."""
+    """Everything there is in one run. `rate` is how often the store or an instance fails.
+
+    `has_alerts`: whether instances that start have channels.
+    """
 
     kind: LoginKind
     random: Random
     connection_count: int
     is_prompt: bool = False
+    has_alerts: bool = True
     rate: float = 0.0
     answers: Counter[str] = field(default_factory=Counter)
     trace: list[str] = field(default_factory=list)
@@ -242,6 +275,14 @@ class AlertWorld:
             ACCESS_LIFE, self.kind.refresh_life, name=f"{name}."
         )
         return Subject(name=name, provider=provider)
+
+    def add_login(self, subject: Subject, account: str) -> SimulatedProvider:
+        """Return a login of another program."""
+        name = f"{subject.name}.{len(subject.others) + 1}."
+        login = self.kind.provider.simulated(ACCESS_LIFE, self.kind.refresh_life, name=name)
+        login.subject = account
+        subject.others.append(login)
+        return login
 
     def _truth(self) -> Truth:
         kind = self.kind
@@ -286,14 +327,8 @@ class AlertWorld:
         """Start an instance, with a clock of its own."""
         skew = self.random.uniform(-1, 1) * SKEW.total_seconds()
         instance = Instance(name=f"i{slot}", slot=slot, skew=skew)
-        clock, entropy = _Clock(self, instance), SeededEntropy(self.random)
-        delivery = Delivery(
-            channels=self.channels,
-            compose=_compose,
-            clock=clock,
-            give_up_after=self.thresholds.give_up_after,
-        )
-        duty = AlertDuty(thresholds=self.thresholds, deliver=delivery.deliver)
+        clock, entropy = SimulatedClock(self, instance), SeededEntropy(self.random)
+        alerting = SimulatedAlerting(self, clock, entropy)
         instance.recorder = Recorder(
             store=self.store,
             clock=clock,
@@ -301,7 +336,7 @@ class AlertWorld:
             rescue=self,
             revoke_late_tokens=lambda *late: instance.revocations.revoke_late_tokens(*late),  # noqa: PLW0108 - made below
             policy=self.policy,
-            alerts=lambda: duty,
+            alerts=lambda: alerting.duty,
         )
         poller = Poller(self.store)
         instance.keeper = keeper = Keeper(
@@ -321,7 +356,9 @@ class AlertWorld:
             revocations_of=lambda _: instance.revocations,
             store=self.store,
             clock=clock,
-            alerts_are_on=True,
+            alerts_are_on=self.has_alerts,
+            unchecked=alerting.unchecked_connections if self.has_alerts else None,
+            on_end=alerting.record_sweep,
         )
         self.instances.append(instance)
         self.loop.add(instance)
@@ -362,12 +399,14 @@ class AlertWorld:
         if self.is_hit():
             # The new tokens are nowhere else then.
             self.store.go_away(self.random.choice(OUTAGES))
-        return subject.provider.refresh(request.refresh_token, self.now(), rotates=True)
+        login = subject.login_of(request.refresh_token)
+        return login.refresh(request.refresh_token, self.now(), rotates=True)
 
     async def revoke_token(self, request: RevocationRequest) -> RevocationOutcome:
         """End a token."""
         await asyncio.sleep(self.latency())
-        self.subjects[request.token.partition(".")[0]].provider.revoke(request.token)
+        subject = self.subjects[request.token.partition(".")[0]]
+        subject.login_of(request.token).revoke(request.token)
         return RevocationResult.REVOKED
 
     def emit(self, rescued: RescuedRecord) -> None:
@@ -387,16 +426,30 @@ class AlertWorld:
 
     def written(self, process: "Process", connection: str, before: Record, after: Record) -> None:
         """Judge a write."""
-        owed = "" if after.alerts is None else f", owed {[o.alert.id for o in after.alerts.owed]}"
-        self.note(process.name, f"{connection}: stored: {describe(after.grant)}{owed}")
+        if connection == DEPLOYMENT:
+            newest = after.ledger[-1:]
+            self.note(process.name, f"{connection}: stored: {newest}{_owed(after)}")
+            with self.judging():
+                self.judge.written_deployment(before, after, self.now())
+            return
+        self.note(process.name, f"{connection}: stored: {describe(after.grant)}{_owed(after)}")
         tokens, subject, written_as = tokens_of(after.grant), self.subjects[connection], None
         if tokens is not None:
             subject.had.add(tokens.access_token)
             written_as = subject.unstored.pop(tokens.access_token, None)
         # The write that was given up may have worked.
         is_rescue = written_as is not None and written_as != after.etag
+        if not self.has_alerts:
+            return
+        if self.is_prompt and _is_refreshed(before.grant, after.grant):
+            self.later(LOOK_WITHIN, self._judge_look, self.now())
         with self.judging():
             self.judge.written(connection, before, after, self.now(), is_rescue=is_rescue)
+
+    def _judge_look(self, at: datetime) -> None:
+        """Judge what an instance had to find out after a refresh."""
+        with self.judging():
+            self.judge.looked(at)
 
     def judge_try(self, channel: SimulatedChannel, sent: Try) -> None:
         """Judge an alert that is on its way."""
@@ -418,6 +471,18 @@ class AlertWorld:
 
     # Persons.
 
+    def switch_on(self) -> None:
+        """Let the operator set ALERTS: instances start again, and nobody has heard of a state."""
+        self.note("operator", "switches alerts on")
+        self.has_alerts = True
+        self.judge.truths = {name: self._truth() for name in self.subjects}
+        for name, truth in self.judge.truths.items():
+            truth.grant = self.store._current(name).grant
+        for instance in list(self.instances):
+            self.loop.kill(instance)
+            self.instances.remove(instance)
+            self.give_birth(instance.slot)
+
     async def log_in(self, subject: Subject) -> None:
         """Let a person log in, and again if an instance or the store fails meanwhile."""
         while True:
@@ -425,7 +490,7 @@ class AlertWorld:
             read = self.store._current(subject.name).grant
             requested_at = self.now()
             response = subject.provider.log_in(requested_at)
-            account = self.random.choice(("alice", "alice", "bob"))
+            account = self.random.choice(ACCOUNTS)
             subject.provider.subject = account
             response = replace(response, subject=account)
             self.note("person", f"{subject.name}: logs in as {account}")
@@ -459,13 +524,20 @@ class AlertWorld:
         return task.done() and task.result()
 
 
+def _owed(record: Record) -> str:
+    return "" if record.alerts is None else f", owed {[o.alert.id for o in record.alerts.owed]}"
+
+
+def _is_refreshed(before: Grant, after: Grant) -> bool:
+    """Whether a write has new tokens of the same login."""
+    old, new = tokens_of(before), tokens_of(after)
+    if old is None or new is None or old.authorized_at != new.authorized_at:
+        return False
+    return old.access_token != new.access_token
+
+
 def _remembers(instance: Instance, connection: str, record: Record) -> bool:
     return instance.recorder._memory.get(connection) == record
-
-
-async def _compose(connection: str, _grant: Grant, alert: Alert) -> AlertMessage:
-    """Make a message, which needs no login link here."""
-    return AlertMessage(alert=alert, connection=connection, provider=None, link=None, source=None)
 
 
 @dataclass(frozen=True)
@@ -483,7 +555,7 @@ class _Judging:
 
 
 @dataclass(frozen=True)
-class _Clock:
+class SimulatedClock:
     """The clock of an instance."""
 
     world: AlertWorld

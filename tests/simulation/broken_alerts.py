@@ -12,18 +12,26 @@ from typing import Any
 
 import pytest
 
-from domain import alert_changes, alert_conditions, alert_delivery, alert_expiries
+from domain import (
+    alert_changes,
+    alert_conditions,
+    alert_delivery,
+    alert_expiries,
+    sweep_alerts,
+)
 from domain.alert_book import AlertBook, Condition
 from domain.alert_conditions import Watch
 from domain.alert_delivery import AfterRound, Needs, Result
 from domain.alerts import Alert, AlertKind, AlertThresholds
-from domain.grant import Active, Cause, Failure, Grant, Revoked
+from domain.grant import Active, Adopting, Cause, Failure, Grant, Revoked, tokens_of
 from domain.ledger import Note
 from domain.tokens import Tokens
-from functions.alerts import delivery, outlets
+from functions.alerts import delivery, outlets, sweep_watch
 from functions.alerts.delivery import BookWriter, Delivery
+from functions.alerts.first_walk import FirstWalk, Progress
 from functions.alerts.message import AlertMessage
 from functions.alerts.outlets import Outlet
+from functions.alerts.sweep_watch import SweepWatch
 from functions.refresh import alert_duty
 from functions.refresh.alert_duty import AlertDuty
 from functions.refresh.recorder import Recorder
@@ -90,6 +98,10 @@ def repeat_each_threshold(patch: pytest.MonkeyPatch) -> None:
 
 def check_nothing_later(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(alert_changes, "_check_at", lambda *_args: None)
+
+
+def ask_nothing_before_a_threshold(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(AlertDuty, "issue_to_refresh", lambda *_args, **_parts: None)
 
 
 def call_the_first_failure_long(patch: pytest.MonkeyPatch) -> None:
@@ -184,6 +196,61 @@ def drop_what_has_little_room(patch: pytest.MonkeyPatch) -> None:
 
 def _patch_book_after(patch: pytest.MonkeyPatch, mutant: Callable[..., object]) -> None:
     patch.setattr(alert_duty, "book_after", mutant)
+
+
+def judge_adopted_tokens_before_their_proof(patch: pytest.MonkeyPatch) -> None:
+    def mutant(grant: Grant, watch: Watch) -> Grant | None:
+        return settled(grant.grant if isinstance(grant, Adopting) else grant, watch)
+
+    settled = alert_conditions.settled
+    patch.setattr(alert_changes, "settled", mutant)
+
+
+def compare_the_accounts_of_unproven_tokens(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(alert_changes, "_proven_tokens", tokens_of)
+
+
+# The deployment's own alert, and connections of before.
+
+
+def watch_no_sweep(patch: pytest.MonkeyPatch) -> None:
+    async def mutant(_self: SweepWatch) -> None:
+        return
+
+    patch.setattr(SweepWatch, "check_now_and_then", mutant)
+
+
+def repeat_that_the_sweep_is_overdue(patch: pytest.MonkeyPatch) -> None:
+    def mutant(book: AlertBook, *args: Any, **parts: Any) -> AlertBook:
+        return after(replace(book, open=()), *args, **parts)
+
+    after = sweep_alerts._with_condition
+    patch.setattr(sweep_alerts, "_with_condition", mutant)
+
+
+def report_a_sweep_after_a_day(patch: pytest.MonkeyPatch) -> None:
+    init = SweepWatch.__init__
+
+    def mutant(self: SweepWatch, **parts: Any) -> None:
+        init(self, **{**parts, "overdue_after": timedelta(hours=20)})
+
+    patch.setattr(SweepWatch, "__init__", mutant)
+
+
+def deliver_nothing_of_the_deployment(patch: pytest.MonkeyPatch) -> None:
+    def mutant(*args: Any, **parts: Any) -> AlertBook:
+        return replace(after(*args, **parts), claim=None)
+
+    after = sweep_alerts.sweep_book_after
+    patch.setattr(sweep_watch, "sweep_book_after", mutant)
+
+
+def wait_for_the_channel_that_is_away(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(sweep_alerts, "is_claimed", lambda *_args: True)
+
+
+def walk_through_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(FirstWalk, "_progress", lambda *_args: Progress(None, is_done=True))
 
 
 # One instance delivers.

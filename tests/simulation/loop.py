@@ -10,6 +10,7 @@ import asyncio
 from asyncio import AbstractEventLoop, Future, Handle, Task, TimerHandle
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
+from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -152,7 +153,9 @@ class SimulationLoop(AbstractEventLoop):
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 coroutine = task.get_coro()
                 assert isinstance(coroutine, Coroutine)
-                coroutine.close()
+                # It may be inside of an async generator, which cannot be closed from outside.
+                with suppress(RuntimeError):
+                    coroutine.close()
         self._tasks.clear()
         for process in self._processes:
             process.queue.clear()

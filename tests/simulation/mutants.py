@@ -674,6 +674,13 @@ MUTANTS = [
         kinds=("login-ends",),
     ),
     _of_alerts(
+        "the sweep waits for the last third of a login",
+        alerts.ask_nothing_before_a_threshold,
+        {Rule.ALERT_MISSING},
+        story="idle",
+        kinds=("fixed",),
+    ),
+    _of_alerts(
         "the first failure counts as a long one",
         alerts.call_the_first_failure_long,
         {Rule.ALERT_FALSE},
@@ -711,6 +718,54 @@ MUTANTS = [
         "an instance without the claim delivers",
         alerts.deliver_after_each_write,
         {Rule.ALERT_REPEATED},
+    ),
+    _of_alerts(
+        "adopted tokens are judged before their proof",
+        alerts.judge_adopted_tokens_before_their_proof,
+        {Rule.ALERT_FALSE, Rule.ALERT_MISSING},
+        story="adopted",
+    ),
+    _of_alerts(
+        "the accounts of tokens without a proof are compared",
+        alerts.compare_the_accounts_of_unproven_tokens,
+        {Rule.ALERT_FALSE},
+        story="adopted",
+    ),
+    _of_alerts(
+        "nobody notices that sweeps are missing",
+        alerts.watch_no_sweep,
+        {Rule.ALERT_MISSING},
+        story="unswept",
+    ),
+    _of_alerts(
+        "each look repeats that the sweep is overdue",
+        alerts.repeat_that_the_sweep_is_overdue,
+        {Rule.ALERT_FALSE},
+        story="unswept",
+    ),
+    _of_alerts(
+        "a sweep is overdue before its time",
+        alerts.report_a_sweep_after_a_day,
+        {Rule.ALERT_FALSE},
+        story="unswept",
+    ),
+    _of_alerts(
+        "the alert of the deployment is not delivered",
+        alerts.deliver_nothing_of_the_deployment,
+        {Rule.ALERT_LOST},
+        story="unswept",
+    ),
+    _of_alerts(
+        "a channel that is away delays the alert of the deployment",
+        alerts.wait_for_the_channel_that_is_away,
+        {Rule.ALERT_LATE},
+        story="unswept",
+    ),
+    _of_alerts(
+        "the first sweep with alerts looks at no connection",
+        alerts.walk_through_nothing,
+        {Rule.ALERT_MISSING},
+        story="switched-on",
     ),
     _of_alerts(
         "the claim of another instance is ignored",

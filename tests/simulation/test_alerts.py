@@ -13,6 +13,9 @@ SEEDS = {
     "gone": times(3),
     "idle": times(8),
     "lost": times(4),
+    "unswept": times(8),
+    "switched-on": times(20),
+    "adopted": times(10),
     "danger": times(20),
 }
 
