@@ -9,13 +9,15 @@ transaction, which ends before the answer.
 import asyncio
 import select
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from os import dup
 from typing import Any, TypeAlias
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncPipeline
+from psycopg.abc import PQGen
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -44,6 +46,22 @@ SELECT set_config('statement_timeout', %s, true), set_config('lock_timeout', %s,
 _CHECK_VERSION = f"SELECT 1 / (version <= %s)::int FROM {SCHEMA}"  # noqa: S608 - a constant
 
 
+class _Pipeline(AsyncPipeline):
+    """A pipeline whose last message is Sync, which ends its transaction.
+
+    psycopg's own may send a Flush after it, which nothing answers. When pgbouncer has given the
+    server's session to others by then, it takes another one for the Flush, and keeps it for this
+    client until its next call. A few idle clients then hold all sessions.
+    """
+
+    def _exit_gen(self) -> PQGen[None]:
+        try:
+            self._enqueue_sync()
+            yield from self._communicate_gen()
+        finally:
+            yield from self._fetch_gen(flush=False)
+
+
 class _Connection(AsyncConnection[TupleRow]):
     """A connection that reports how connecting ended, and knows when it was last used."""
 
@@ -66,6 +84,16 @@ class _Connection(AsyncConnection[TupleRow]):
         report(None)
         connection.used_at = asyncio.get_running_loop().time()
         return connection
+
+    @asynccontextmanager
+    async def pipeline(self) -> AsyncIterator[AsyncPipeline]:
+        """Open a pipeline, in no other one."""
+        self._pipeline = _Pipeline(self)
+        try:
+            async with self._pipeline as pipeline:
+                yield pipeline
+        finally:
+            self._pipeline = None
 
     def is_disturbed(self) -> bool:
         """Whether the server has sent something unasked, such as its end. This asks nothing."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -388,6 +389,36 @@ async def test_the_authorities_of_the_system_are_those_of_other_connections(
     (connection,) = store._pool._pool._pool  # type: ignore[union-attr]
     assert connection.pgconn.ssl_in_use
     await store.close()
+
+
+async def lost(store: PostgresStore) -> None:
+    with pytest.raises(ConflictError):
+        await store.swap("a", ONE, expected_etag="another")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(lambda store: store.load("a"), id="load"),
+        pytest.param(lambda store: store.swap("a", ONE, expected_etag=None), id="swap"),
+        pytest.param(lost, id="conflict"),
+    ],
+)
+async def test_the_last_message_of_a_call_is_the_end_of_its_transaction(
+    store: PostgresStore, tmp_path: Path, call: Callable[[PostgresStore], Awaitable[object]]
+) -> None:
+    # For what comes after it, a pooler takes a session that it does not give back.
+    await store.load("a")
+    (connection,) = store._pool._pool._pool  # type: ignore[union-attr]
+    with (tmp_path / "trace").open("w") as trace:
+        connection.pgconn.trace(trace.fileno())
+        await call(store)
+        connection.pgconn.untrace()
+    # Each begins with the time, the sender (frontend or backend) and the length.
+    sent = re.findall(r"^.*\tF\t\d+\t(\w+)", (tmp_path / "trace").read_text(), re.MULTILINE)
+    assert sent[0] == "Parse"
+    assert [name for name in sent if name in {"Sync", "Flush"}] == ["Sync"]
+    assert sent[-1] == "Sync"
 
 
 async def test_a_row_of_another_program_cannot_be_read_and_a_login_replaces_it(

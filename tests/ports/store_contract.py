@@ -224,6 +224,7 @@ STORES = (
     StoreUnderTest(name="redis", address=RedisServer.at),
     StoreUnderTest(name="dynamodb", address=DynamoDbTableAt.new),
     StoreUnderTest(name="postgres", address=PostgresDatabase.new),
+    StoreUnderTest(name="pgbouncer", address=PostgresDatabase.behind_pgbouncer),
     StoreUnderTest(
         name="dynamodb-moto",
         address=DynamoDbTableAt.in_moto,
@@ -231,12 +232,8 @@ STORES = (
         is_local=True,
     ),
 )
-# moto runs one call at a time, so that nothing can contend there. A pooler gives each transaction
-# another session, which only matters where there are many.
-CONTENDED = (
-    *(kind for kind in STORES if kind.name != "dynamodb-moto"),
-    StoreUnderTest(name="pgbouncer", address=PostgresDatabase.behind_pgbouncer),
-)
+# moto runs one call at a time, so that nothing can contend there.
+CONTENDED = tuple(kind for kind in STORES if kind.name != "dynamodb-moto")
 
 
 def _moto() -> Any:
