@@ -32,6 +32,7 @@ from tests.system.waiting import wait_until
 
 WRITE = f"INSERT INTO {COUNTS} SELECT 'key-' || n, now(), n FROM generate_series(1, 1000) AS n"
 WRITTEN = "SELECT pg_wal_lsn_diff(pg_current_wal_flush_lsn(), {}) = 0 FROM pg_stat_replication"
+HAS_REPORTED = "SELECT replay_lsn IS NOT NULL FROM pg_stat_replication"
 IS_PAUSED = "SELECT pg_get_wal_replay_pause_state() = 'paused'"
 
 
@@ -51,6 +52,7 @@ def url(primary: PostgresPeer) -> str:
 def standby(primary: PostgresPeer, url: str) -> Iterator[PostgresPeer]:
     assert url
     with standby_of(primary) as peer:
+        wait_until(lambda: primary.execute(HAS_REPORTED) == [(True,)])
         yield peer
 
 
