@@ -56,7 +56,7 @@ bench: .venv/dev.stamp ## measure the keeper's cost, as ratios; see ARGS=--help
 soak: .venv/dev.stamp ## keep one server under load for five minutes (2,000 connections, 400 requests a second); see ARGS=--help
 	@$(BIN)/python -m tests.bench.soak $(ARGS)
 
-load: .venv/dev.stamp ## measure requests a second, waits and memory over each store, and print docs/performance.md; hours; see ARGS=--help
+load: .venv/dev.stamp ## measure requests a second, waits and memory over each store, and print docs/performance.md; half an hour; see ARGS=--help
 	@$(BIN)/python -m tests.bench.performance $(ARGS)
 
 storm: .venv/dev.stamp ## let 600 tokens expire at once over a slow disk, with failed requests meanwhile; see ARGS=--help

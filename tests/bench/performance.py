@@ -9,13 +9,23 @@ import os
 import platform
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from tests.bench.alternatives import LIBRARIES, Outcome, measure_keeper, measure_library
 from tests.bench.alternatives import PROCESSES as ALTERNATIVE_PROCESSES
-from tests.bench.throughput import LIFE, Plan, Throughput, measure
+from tests.bench.throughput import (
+    CALLERS_IN_SOAK,
+    LIFE,
+    Plan,
+    Throughput,
+    measure,
+    serving,
+    soak,
+)
 from tests.system.stores import StoreKind
 
 PROCESSES = (1, 4)
@@ -37,16 +47,24 @@ of its own reaches. `make bench` prints what the keeper adds to a bare store and
 Each caller asks for the token of a random connection (`GET /api/token`), and again as soon as it
 has the answer. An access token is valid for {life:g} minutes, so that refreshes go on meanwhile.
 The provider takes 0.15 to 0.45 seconds for each, and ends a login whose refresh token comes twice.
-Memory is that of all server processes together, after their first requests and at the end.
+The callers are one process, which takes as much of the machine as a server.
 
-| store | processes | requests a second | p50 | p99 | memory | refreshes | without a token |
-|---|---|---|---|---|---|---|---|
+| store | processes | requests a second | p50 | p99 | refreshes | without a token |
+|---|---|---|---|---|---|---|
 """
 _NOTES = """
-- *redis-over-rest* is a Redis behind a stand-in for Upstash's REST API, and *dynamodb* is an
-  imitation of DynamoDB in one Python process: they limit these rows. The
-  services are other programs.
-- Memory that grows at first is the connections that an instance remembers.
+*redis-over-rest* is a Redis behind a stand-in for Upstash's REST API, and *dynamodb* is an
+imitation of DynamoDB in one Python process: they limit these rows. The services are other programs.
+"""
+_MEMORY = """
+## Memory
+
+After that, all these servers are under load at the same time for {minutes:g} minutes, each with
+{callers} callers. Memory is that of all processes of a row together: before and after its own
+measurement, and at the end.
+
+| store | processes | before | after | at the end | requests meanwhile | without a token |
+|---|---|---|---|---|---|---|
 """
 _ALTERNATIVES = """
 ## Instead of a library's own refresh
@@ -63,20 +81,39 @@ the library refresh the token that it read, as the library's documentation shows
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print the page."""
     options = _options(arguments)
-    plan = Plan(connections=options.connections, callers=options.callers, seconds=options.seconds)
-    found = []
+    plan = Plan(
+        connections=options.connections,
+        callers=options.callers,
+        seconds=options.seconds,
+        soak=options.soak,
+    )
     _print(_head(plan), end="")
-    for kind in map(StoreKind, options.stores.split(",")):
-        for processes in PROCESSES:
-            _progress(f"{kind.value}, {processes} processes")
-            found.append(measure(kind, processes, plan))
-            _print(_line(found[-1]))
-    _print(_NOTES, end="")
+    found, soaked = _measure_all([StoreKind(name) for name in options.stores.split(",")], plan)
     outcomes = list(_outcomes(options.logins, options.stampede))
     _print(_alternatives(outcomes), end="")
     ours = outcomes[-1]
     is_right = ours.served == ours.logins * ours.callers and not ours.dead_logins
-    return int(not (is_right and all(each.is_right for each in found)))
+    return int(not (is_right and all(each.is_right for each in (*found, *soaked))))
+
+
+def _measure_all(
+    kinds: Sequence[StoreKind], plan: Plan
+) -> tuple[Sequence[Throughput], Sequence[Throughput]]:
+    """Print and return the figures of each store alone, and of all under load."""
+    found = []
+    with ExitStack() as running:
+        for kind, processes in product(kinds, PROCESSES):
+            _progress(f"{kind.value}, {processes} processes")
+            served = running.enter_context(serving(kind, processes, plan))
+            found.append(measure(served, plan))
+            _print(_line(found[-1]))
+        _progress(f"all of them for {plan.soak:g} s")
+        soaked = soak([each.served for each in found], plan)
+    _print(_NOTES, end="")
+    _print(_MEMORY.format(minutes=plan.soak / 60, callers=CALLERS_IN_SOAK), end="")
+    for alone, beside in zip(found, soaked, strict=True):
+        _print(_line_of_memory(alone, beside, plan))
+    return found, soaked
 
 
 def _outcomes(logins: int, callers: int) -> Iterator[Outcome]:
@@ -98,18 +135,34 @@ def _head(plan: Plan) -> str:
 
 
 def _line(found: Throughput) -> str:
-    refused = sum(count for status, count in found.statuses.items() if status != 200)
-    cells = (
-        found.store.value,
-        str(found.processes),
+    return _row(
+        found.served.store.value,
+        len(found.served.ports),
         f"{found.a_second:,.0f}",
         f"{found.p50 * 1000:.1f} ms",
         f"{found.p99 * 1000:.1f} ms",
-        f"{found.memory_at_first / 1e6:.0f} to {found.memory / 1e6:.0f} MB",
         f"{found.refreshes:,}",
-        str(refused),
+        _without_token(found),
     )
-    return f"| {' | '.join(cells)} |"
+
+
+def _line_of_memory(alone: Throughput, beside: Throughput, plan: Plan) -> str:
+    memory = (alone.memory_at_first, alone.memory, beside.memory)
+    return _row(
+        alone.served.store.value,
+        len(alone.served.ports),
+        *(f"{size / 1e6:.0f} MB" for size in memory),
+        f"{beside.a_second * plan.soak:,.0f}",
+        _without_token(beside),
+    )
+
+
+def _without_token(found: Throughput) -> int:
+    return sum(count for status, count in found.statuses.items() if status != 200)
+
+
+def _row(*cells: object) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def _alternatives(outcomes: Sequence[Outcome]) -> str:
@@ -140,7 +193,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--stores", default=every, help="%(default)s")
     parser.add_argument("--connections", type=int, default=10_000, help="%(default)s")
     parser.add_argument("--callers", type=int, default=32, help="at a time; %(default)s")
-    parser.add_argument("--seconds", type=float, default=600, help="for each row; %(default)s")
+    parser.add_argument("--seconds", type=float, default=60, help="for each row; %(default)s")
+    parser.add_argument("--soak", type=float, default=600, help="for all, in seconds; %(default)s")
     parser.add_argument("--logins", type=int, default=10, help="of the comparison; %(default)s")
     callers = "for each login of the comparison; %(default)s"
     parser.add_argument("--stampede", type=int, default=200, help=callers)

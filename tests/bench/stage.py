@@ -1,6 +1,5 @@
 """The parts that are measured: Redis, its REST front, the provider, and workers of the keeper."""
 
-import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,9 +44,6 @@ def stage() -> Iterator[Stage]:
         upstash_front(redis) as front,
         simulated_digikey(redirect_uri=f"{public_url(opened)}/api/callback") as provider,
     ):
-        for door in opened:
-            # Without it the body of an answer can wait 40 ms for its head to be acknowledged.
-            door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         environment = _environment(front, provider, public_url(opened))
         with running(opened, environment, Path(folder)) as workers:
             _log_in(provider, workers)

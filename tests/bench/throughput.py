@@ -2,12 +2,14 @@
 
 For each store, all connections have a login. Callers ask for the tokens of random connections, each
 again as soon as it has its answer. Tokens expire meanwhile, and are refreshed at a provider that
-takes its time and ends a login whose refresh token comes twice.
+takes its time and ends a login whose refresh token comes twice. The servers of each store are
+measured alone. Then all are kept under load at the same time, to see whether their memory grows.
 """
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -24,10 +26,12 @@ from tests.bench.soak_parts import (
     provider_running,
 )
 from tests.system.stores import StoreKind, store_of
-from tests.system.workers import Workers, doors, running
+from tests.system.workers import doors, running
 
 # Of a token: Digi-Key's.
 LIFE = timedelta(minutes=30)
+CALLERS_IN_SOAK = 4
+"""Of each store and number of processes, while all are under load."""
 # Before the measurement, so that each process has made its clients.
 _WARM_UP = timedelta(seconds=5)
 _APP = "tests.bench.soak_server:app"
@@ -37,19 +41,31 @@ _KEEP_ALIVE = ("--timeout-keep-alive", "600")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A measurement: so many connections and callers, for so many seconds."""
+    """A measurement: so many connections and callers, for so many seconds.
+
+    `soak`: for how many seconds all servers are then under load.
+    """
 
     connections: int
     callers: int
     seconds: float
+    soak: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """Servers over one store. `ports`: of each process."""
+
+    store: StoreKind
+    ports: Sequence[int]
+    provider_port: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throughput:
     """The figures of one. Times are in seconds, memory in bytes of all processes together."""
 
-    store: StoreKind
-    processes: int
+    served: Served
     a_second: float
     p50: float
     p99: float
@@ -65,8 +81,9 @@ class Throughput:
         return set(self.statuses) == {200} and not self.refused
 
 
-def measure(kind: StoreKind, processes: int, plan: Plan) -> Throughput:
-    """Run the servers over a store, and all callers."""
+@contextmanager
+def serving(kind: StoreKind, processes: int, plan: Plan) -> Iterator[Served]:
+    """Run the servers over a store in which all connections have a login."""
     with (
         TemporaryDirectory() as folder,
         provider_running("--life", str(int(LIFE.total_seconds()))) as provider_port,
@@ -79,25 +96,49 @@ def measure(kind: StoreKind, processes: int, plan: Plan) -> Throughput:
             environ.update(store.environ)
         asyncio.run(log_in_all(environ, connections=plan.connections, life=LIFE))
         with running(opened, environ, Path(folder), app=_APP, arguments=_KEEP_ALIVE) as workers:
-            return asyncio.run(_drive(kind, workers, Target(port=provider_port), plan))
+            ports = [urlsplit(url).port or 0 for url in workers.urls]
+            yield Served(store=kind, ports=ports, provider_port=provider_port)
 
 
-async def _drive(kind: StoreKind, workers: Workers, provider: Target, plan: Plan) -> Throughput:
-    targets = [Target(port=urlsplit(url).port or 0) for url in workers.urls]
+def measure(served: Served, plan: Plan) -> Throughput:
+    """Run all callers against the servers of one store."""
+    return asyncio.run(_measure(served, plan))
+
+
+async def _measure(served: Served, plan: Plan) -> Throughput:
     warm_up = min(_WARM_UP.total_seconds(), plan.seconds)
-    await _Callers(targets, plan, end=monotonic() + warm_up).run()
+    await _drive(served, plan, seconds=warm_up)
+    return await _drive(served, plan, seconds=plan.seconds)
+
+
+def soak(all_served: Sequence[Served], plan: Plan) -> Sequence[Throughput]:
+    """Run some callers against all servers at the same time."""
+    return asyncio.run(_soak(all_served, plan))
+
+
+async def _soak(all_served: Sequence[Served], plan: Plan) -> Sequence[Throughput]:
+    driven = (
+        _drive(served, plan, seconds=plan.soak, callers=CALLERS_IN_SOAK) for served in all_served
+    )
+    return await asyncio.gather(*driven)
+
+
+async def _drive(
+    served: Served, plan: Plan, *, seconds: float, callers: int | None = None
+) -> Throughput:
+    targets = [Target(port=port) for port in served.ports]
+    provider = Target(port=served.provider_port)
     at_first, calls = await _memory(targets), (await figures_of(provider, "/stats"))["calls"]
     began_at = monotonic()
-    callers = _Callers(targets, plan, end=began_at + plan.seconds)
-    await callers.run()
+    crowd = _Callers(targets, plan, end=began_at + seconds)
+    await crowd.run(callers or plan.callers)
     took, stats = monotonic() - began_at, await figures_of(provider, "/stats")
     found = Throughput(
-        store=kind,
-        processes=len(targets),
-        a_second=len(callers.answers) / took,
-        p50=percentile(callers.answers, 0.5),
-        p99=percentile(callers.answers, 0.99),
-        statuses=statuses(callers.answers),
+        served=served,
+        a_second=len(crowd.answers) / took,
+        p50=percentile(crowd.answers, 0.5),
+        p99=percentile(crowd.answers, 0.99),
+        statuses=statuses(crowd.answers),
         memory_at_first=at_first,
         memory=await _memory(targets),
         refreshes=stats["calls"] - calls,
@@ -113,21 +154,21 @@ class _Callers:
 
     def __init__(self, targets: Sequence[Target], plan: Plan, *, end: float) -> None:
         self._targets = targets
-        self._plan = plan
+        self._connections = plan.connections
         self._end = end
         self._chance = random.Random(1)  # noqa: S311 - no secret
         self.answers: list[Answer] = []
 
-    async def run(self) -> None:
+    async def run(self, callers: int) -> None:
         """Ask, and wait for the last answer."""
         number = len(self._targets)
         await asyncio.gather(
-            *(self._ask(self._targets[index % number]) for index in range(self._plan.callers))
+            *(self._ask(self._targets[index % number]) for index in range(callers))
         )
 
     async def _ask(self, target: Target) -> None:
         while (begun := monotonic()) < self._end:
-            connection = f"c{self._chance.randrange(self._plan.connections)}"
+            connection = f"c{self._chance.randrange(self._connections)}"
             status, _ = await target.get(
                 f"/api/token?connection={connection}", (f"x-api-key: {API_KEY}",)
             )
