@@ -209,7 +209,7 @@ async def lose_records(world: AlertWorld) -> None:
 
 async def idle(world: AlertWorld) -> None:
     """Let nobody ask: time alone changes the states, and a daily sweep finds them."""
-    for _ in range(world.random.choice((10, 25))):
+    for _ in range(world.random.choice((10, 25, 40))):
         await asyncio.sleep(DAY)
         for subject in world.subjects.values():
             if needs_login(world, subject) and world.random.random() < 1 / 3:
