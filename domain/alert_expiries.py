@@ -44,7 +44,7 @@ def unprolonged_after(
     end = tokens.refresh_token_expires_at
     if end is None or end == book.unprolonged:
         return end
-    if was is None or not _is_unprolonged(was, tokens):
+    if was is None or not _is_unprolonged(was, tokens, end):
         return None
     # Some providers replace a refresh token only when it nears its end.
     longest = max(watch.thresholds.expires_soon, default=timedelta(0))
@@ -53,17 +53,17 @@ def unprolonged_after(
     return end if is_late or never_rotates else None
 
 
-def _is_unprolonged(was: Tokens, tokens: Tokens) -> bool:
+def _is_unprolonged(was: Tokens, tokens: Tokens, end: datetime) -> bool:
     """Whether a refresh of one login left the expiry of its refresh token as it was."""
-    by = _moved_by(was, tokens)
+    by = _moved_by(was, tokens, end)
     return by is not None and abs(by) <= _inaccuracy(was, tokens)
 
 
-def _moved_by(was: Tokens, tokens: Tokens) -> timedelta | None:
+def _moved_by(was: Tokens, tokens: Tokens, end: datetime) -> timedelta | None:
     """Return by how much a refresh of one login has moved the expiry; None if that is unknown."""
+    own = was.refresh_token_expires_at
     is_refresh = was.authorized_at == tokens.authorized_at and was != tokens
-    own, end = was.refresh_token_expires_at, tokens.refresh_token_expires_at
-    return end - own if is_refresh and own is not None and end is not None else None
+    return end - own if is_refresh and own is not None else None
 
 
 def _inaccuracy(was: Tokens, tokens: Tokens) -> timedelta:
@@ -107,19 +107,21 @@ def prolonged_after(
     None if that does not matter: the sweep refreshes before each threshold anyway.
     """
     was, tokens = tokens_of(before), tokens_of(current)
-    end = None if tokens is None or is_over(current) else tokens.refresh_token_expires_at
-    if tokens is None or end is None:
+    if tokens is None or is_over(current):
+        return None
+    end = tokens.refresh_token_expires_at
+    if end is None:
         return None
     at, due = _next_threshold(tokens, end, watch), tokens.keep_alive_at()
     if at is None or due is None or due <= at:
         return None
-    is_moved = was is not None and _is_prolonged(was, tokens)
+    is_moved = was is not None and _is_prolonged(was, tokens, end)
     return end if is_moved or (end == book.prolonged and was == tokens) else None
 
 
-def _is_prolonged(was: Tokens, tokens: Tokens) -> bool:
+def _is_prolonged(was: Tokens, tokens: Tokens, end: datetime) -> bool:
     """Whether a refresh of one login has moved the expiry of its refresh token."""
-    by = _moved_by(was, tokens)
+    by = _moved_by(was, tokens, end)
     return by is not None and by > _inaccuracy(was, tokens)
 
 

@@ -12,8 +12,11 @@ from domain.grant import (
     AuthorizationRequired,
     Authorized,
     Cause,
+    Failure,
+    FailureState,
     Grant,
     Moved,
+    Unauthorized,
     due_at,
 )
 from domain.policy import Policy
@@ -370,6 +373,80 @@ def test_a_refresh_is_wanted_at_a_threshold_if_nobody_knows_what_it_prolongs(
     # Nothing else is written, and the record keeps what it knows.
     connection.settle(grant.tokens.issued_at + MINUTE)
     assert (connection.book or EMPTY) == book
+
+
+FAILED = FailureState(
+    failures=1,
+    failure=Failure.UNAVAILABLE,
+    at=WEEK_LEFT,
+    retry_at=WEEK_LEFT + DAY,
+    in_doubt_since=None,
+)
+
+
+@pytest.mark.parametrize(
+    ("grant", "book", "wanted_at"),
+    [
+        pytest.param(
+            refreshed(SHORT, WEEK_LEFT, end=T0 + 16 * DAY),
+            EMPTY,
+            T0 + 15 * DAY,
+            id="just-refreshed",
+        ),
+        pytest.param(
+            Authorized(tokens=SHORT, failure_state=FAILED), EMPTY, WEEK_LEFT + DAY, id="failed"
+        ),
+        pytest.param(
+            Authorized(
+                tokens=replace(SHORT, refresh_token_expires_at=T0 + DAY), failure_state=FAILED
+            ),
+            EMPTY,
+            None,
+            id="failed-without-a-threshold",
+        ),
+        pytest.param(
+            Authorized(tokens=replace(SHORT, refresh_token_expires_at=None, login_expires_at=END)),
+            AlertBook(unprolonged=END, prolonged=END),
+            None,
+            id="no-expiry-any-more",
+        ),
+    ],
+)
+def test_a_refresh_is_wanted_at_the_next_threshold_and_not_before_the_next_try(
+    grant: Grant, book: AlertBook, wanted_at: datetime | None
+) -> None:
+    assert refresh_wanted_at(book, grant, watch(WEEK_LEFT, ALWAYS)) == wanted_at
+
+
+# The sweep refreshes it a week before its end.
+THREE_WEEKS = replace(TOKENS, refresh_token_expires_at=T0 + 21 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(Unauthorized(), Authorized(tokens=SHORT), id="login"),
+        pytest.param(
+            Authorized(tokens=THREE_WEEKS),
+            refreshed(THREE_WEEKS, T0 + 2 * DAY, end=T0 + 23 * DAY),
+            id="refreshed-at-each-threshold",
+        ),
+        pytest.param(ONE_MORE, Moved(grant=ONE_MORE, since=T0 + 3 * DAY), id="moved"),
+        pytest.param(ONE_MORE, Unauthorized(), id="no-grant"),
+        pytest.param(
+            ONE_MORE, refreshed(SHORT, T0 + 4 * DAY, end=T0 + 18 * DAY), id="left-as-it-is-now"
+        ),
+    ],
+)
+def test_of_an_expiry_that_moved_nothing_is_stored_if_it_does_not_matter(
+    before: Grant, after: Grant
+) -> None:
+    connection = Connection(by=ALWAYS, grant=Authorized(tokens=SHORT))
+    connection.change(ONE_MORE, T0 + 2 * DAY)
+    assert (connection.book or EMPTY).prolonged == T0 + 18 * DAY
+    connection.grant = before
+    connection.change(after, T0 + 4 * DAY)
+    assert (connection.book or EMPTY).prolonged is None
 
 
 @pytest.mark.parametrize(

@@ -129,3 +129,9 @@ def test_sweeps_that_are_missing_again_are_owed_again_though_nobody_looked_betwe
     # An earlier end is of a clock that is behind, and none at all of one that was ahead.
     for other in (T0, None):
         assert after(again, other, ended_at + THRESHOLD).owed == again.owed
+
+
+def test_after_the_first_sweep_of_all_missing_ones_are_owed_again() -> None:
+    never = after(after(None, None, T0), None, T0 + THRESHOLD)
+    again = after(never, T0 + YEAR, T0 + YEAR + THRESHOLD)
+    assert [each.alert.since for each in again.owed] == [None, T0 + YEAR]
