@@ -200,7 +200,7 @@ def _check_at(
     instants = _of_flight(book, after, watch) if current is None else _later(book, current, watch)
     later = [at for at in instants if at > watch.now]
     # It stays wanted until a refresh comes.
-    wanted_at = None if current is None else refresh_wanted_at(book, current, watch)
+    wanted_at = refresh_wanted_at(book, current, watch)
     at = min(later if wanted_at is None else [*later, wanted_at], default=None)
     due = due_at(after)
     return None if at is None or (due is not None and due <= at) else at

@@ -78,10 +78,10 @@ def _inaccuracy(was: Tokens, tokens: Tokens) -> timedelta:
 # The sweep leaves an unused grant alone for longer than until a threshold.
 
 
-def refresh_wanted_at(book: AlertBook, grant: Grant, watch: Watch) -> datetime | None:
+def refresh_wanted_at(book: AlertBook, grant: Grant | None, watch: Watch) -> datetime | None:
     """Return from when a refresh must show whether it prolongs the login (rule 2).
 
-    None if that is known, or no threshold is left.
+    None if that is known, or no threshold is left, or without a grant.
     """
     if not isinstance(grant, Authorized):
         return None
