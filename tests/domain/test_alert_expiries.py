@@ -221,11 +221,12 @@ def test_without_thresholds_and_without_an_expiry_nothing_is_stored_of_a_refresh
     assert none.book is None
     # Its end was known before an instance without channels refreshed it.
     endless = replace(TOKENS, refresh_token_expires_at=None)
-    connection = Connection(
-        grant=Authorized(tokens=endless), by=NONE, book=AlertBook(unprolonged=END)
-    )
-    assert connection.change(refreshed(endless, late, end=None), late) == []
-    assert connection.book is None
+    for before in (endless, TOKENS):
+        connection = Connection(
+            grant=Authorized(tokens=before), by=NONE, book=AlertBook(unprolonged=END)
+        )
+        assert connection.change(refreshed(before, late, end=None), late) == []
+        assert connection.book is None
 
 
 def test_of_a_grant_that_moved_no_end_is_stored() -> None:
