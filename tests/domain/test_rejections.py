@@ -32,7 +32,7 @@ from domain.grant import (
 )
 from domain.policy import Policy
 from domain.provider import GrantType
-from domain.question import TokenRequested
+from domain.question import RefreshRequested, TokenRequested
 from domain.rejections import Rejection
 from domain.token_endpoint import (
     ClientCredentialsRequest,
@@ -118,6 +118,14 @@ def test_other_callers_get_the_stored_token_while_it_is_replaced() -> None:
 def test_a_rejected_token_is_waited_for_while_another_attempt_is_in_flight() -> None:
     refreshing, _command = begin(GRANT, EXPIRED - 2 * MINUTE)
     assert isinstance(reject(refreshing, EXPIRED - 2 * MINUTE).command, Wait)
+    # So is one that would have to wait for its replacement otherwise.
+    once = replaced(GRANT, NOW)
+    twice = replaced(once, NOW + POLICY.min_refresh_interval)
+    later = twice.tokens.issued_at + POLICY.min_refresh_interval + SECOND
+    assert isinstance(reject(twice, later).command, Again)
+    again = decide(twice, RefreshRequested(attempt_id="b", asked_at=later), POLICY, later).grant
+    assert isinstance(again, Refreshing)
+    assert isinstance(reject(again, later).command, Wait)
 
 
 @pytest.mark.parametrize(
