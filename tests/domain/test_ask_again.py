@@ -36,6 +36,7 @@ from tests.domain.examples import (
     TOKENS,
     UNAVAILABLE,
     asked,
+    authorized,
     begin,
     end,
     failure_state_of,
@@ -138,6 +139,11 @@ def test_after_a_failure_a_caller_asks_again_when_the_next_try_may_begin() -> No
     assert ask_again_at(failed, MINUTE, POLICY, now) == now + 2 * MINUTE
     long = end(refreshing, command, replace(UNAVAILABLE, retry_after=HOUR), now)
     assert ask_again_at(long, MINUTE, POLICY, now) == EXPIRED
+    # A try that is too far ahead is of a clock that went back.
+    far = replace(failure_state_of(failed), retry_at=now + 900 * HOUR)
+    assert ask_again_at(replace(authorized(failed), failure_state=far), MINUTE, POLICY, now) == (
+        now + 5 * SECOND
+    )
 
 
 @given(

@@ -428,6 +428,8 @@ def test_checklist_49_a_clock_that_went_back_keeps_nobody_waiting_for_ever() -> 
 
 # Without a question.
 
+OWN_TOKENS = replace(TOKENS, refresh_token=None, grant_type=GrantType.CLIENT_CREDENTIALS)
+
 
 @pytest.mark.parametrize(
     ("grant", "cause"),
@@ -459,6 +461,7 @@ def test_checklist_49_a_clock_that_went_back_keeps_nobody_waiting_for_ever() -> 
             Cause.REFRESH_ANSWER_LOST,
         ),
         (Moved(grant=Authorized(tokens=replace(TOKENS, refresh_token=None)), since=T0), None),
+        (Moved(grant=Authorized(tokens=OWN_TOKENS), since=T0), None),
     ],
 )
 def test_the_cause_of_a_required_login_follows_from_the_grant(

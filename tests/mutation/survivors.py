@@ -188,6 +188,13 @@ SURVIVORS = (
     ),
     Survivor(
         module="domain.questions",
+        place="ask_again_at",
+        before="at = current.tokens.ends_before(min_ttl, now, divisor=MIN_TTL_DIVISOR) or expiry",
+        after="at = current.tokens.ends_before(min_ttl, now, divisor=MIN_TTL_DIVISOR)",
+        reason="For the type checker: tokens that expire have an instant before that.",
+    ),
+    Survivor(
+        module="domain.questions",
         place="missing_authorization",
         before="return found if isinstance(found, Cause) else None",
         after="return found if (isinstance(found, Cause)) or True else None",
