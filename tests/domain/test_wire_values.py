@@ -8,6 +8,7 @@ from domain.adopting import Obstacle
 from domain.alerts import AlertKind
 from domain.events import Precedence
 from domain.grant import Cause, Failure
+from domain.ledger import HistoryEvent
 from domain.provider import ClientAuthentication, GrantType, LifetimeStart, Pkce, RotationKind
 from domain.token_endpoint import Delivery, RevocationResult, TokenTypeHint
 from domain.tokens import Freshness
@@ -45,6 +46,25 @@ WORDS: dict[type[Enum], list[str]] = {
         "tokens.rescued",
         "sweep.overdue",
         "test",
+    ],
+    # In stored ledgers, and in histories.
+    HistoryEvent: [
+        "login",
+        "refresh",
+        "refresh-failed",
+        "verdict",
+        "rescued",
+        "moved",
+        "taken-back",
+        "imported",
+        "revoked",
+        "provider-told",
+        "adopted",
+        "adoption-refused",
+        "alert-given-up",
+        "swept",
+        "delivered",
+        "alerts-checked",
     ],
     # In failed tests.
     Obstacle: ["in-use", "other-account", "in-flight", "moved"],
