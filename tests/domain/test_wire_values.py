@@ -8,7 +8,16 @@ from domain.adopting import Obstacle
 from domain.alerts import AlertKind
 from domain.events import Precedence
 from domain.grant import Cause, Failure
-from domain.ledger import HistoryEvent
+from domain.ledger import (
+    DONE,
+    FAILED,
+    INCOMPLETE,
+    NOT_DELIVERED,
+    NOT_SUPPORTED,
+    TOKENS,
+    TOKENS_OF_ANOTHER_ACCOUNT,
+    HistoryEvent,
+)
 from domain.provider import ClientAuthentication, GrantType, LifetimeStart, Pkce, RotationKind
 from domain.token_endpoint import Delivery, RevocationResult, TokenTypeHint
 from domain.tokens import Freshness
@@ -102,3 +111,15 @@ WORDS: dict[type[Enum], list[str]] = {
 @pytest.mark.parametrize("kind", WORDS, ids=lambda kind: kind.__name__)
 def test_the_words_of_the_enums_stay(kind: type[Enum]) -> None:
     assert [member.value for member in kind] == WORDS[kind]
+
+
+def test_the_stored_outcomes_of_events_stay() -> None:
+    words = (TOKENS, TOKENS_OF_ANOTHER_ACCOUNT, DONE, NOT_SUPPORTED, NOT_DELIVERED)
+    assert words == (
+        "tokens",
+        "tokens-of-another-account",
+        "done",
+        "not-supported",
+        "not-delivered",
+    )
+    assert (FAILED, INCOMPLETE) == ("failed", "incomplete")
