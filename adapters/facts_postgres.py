@@ -1,14 +1,13 @@
 """The facts about a Postgres store's server, as a new connection of this process finds them."""
 
-import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
+from adapters.facts_replicas import once_caught_up
 from adapters.postgres_address import PostgresAddress
 from adapters.postgres_errors import describe
 from adapters.postgres_schema import VERSION, read_version
@@ -41,9 +40,6 @@ ORDER BY application_name, client_addr, sender.pid
 _HIDDEN = UnreadFact(
     "the user may not see the replicas; GRANT pg_read_all_stats to it, which shows no data"
 )
-# A replica that lacks after this time what had been written before is behind.
-_CATCH_UP = timedelta(seconds=3)
-_LOOK_EVERY = timedelta(milliseconds=200)
 
 
 async def postgres_facts(url: str, variable: str) -> PostgresFacts | UnreadFact:
@@ -79,19 +75,16 @@ async def _replicas(
     connection: AsyncConnection[TupleRow],
 ) -> tuple[ReplicaFacts, ...] | UnreadFact:
     """Return the replicas, once each has all that is written now, or after the limit."""
-    loop = asyncio.get_running_loop()
-    ends = loop.time() + _CATCH_UP.total_seconds()
     try:
         found = await (await connection.execute(_WRITTEN)).fetchone()
         written = {"written": None if found is None else found[0]}
-        while True:
+
+        async def read() -> tuple[ReplicaFacts, ...] | UnreadFact:
             rows = await (await connection.execute(_REPLICAS, written)).fetchall()
-            if any(state is None for _, _, state, *_ in rows):
-                return _HIDDEN
-            replicas = tuple(map(_replica, rows))
-            if loop.time() >= ends or not any(each.unapplied for each in replicas):
-                return replicas
-            await asyncio.sleep(_LOOK_EVERY.total_seconds())
+            is_hidden = any(state is None for _, _, state, *_ in rows)
+            return _HIDDEN if is_hidden else tuple(map(_replica, rows))
+
+        return await once_caught_up(read)
     except (psycopg.errors.FeatureNotSupported, psycopg.errors.ObjectNotInPrerequisiteState):
         # Amazon Aurora, whose replicas share the storage of the primary, refuses the position of a
         # log, or has one for logical replication only.

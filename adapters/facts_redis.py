@@ -1,11 +1,11 @@
 """The setup of a Redis by TCP, as far as its user may read it."""
 
-import asyncio
 import re
 from collections.abc import Mapping
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from adapters.facts_replicas import once_caught_up
 from adapters.redis_client import RedisClient
 from domain.metadata import is_loopback
 from ports.facts import RedisServerFacts, ReplicaFacts, UnreadFact
@@ -14,10 +14,6 @@ from ports.store import StoreUnavailableError
 _LINE = re.compile(r"^([a-z0-9_]+):(.*?)\r?$", re.MULTILINE)
 _REPLICA = re.compile(r"slave[0-9]+")
 _HIDDEN = UnreadFact("the server does not report it")
-# A replica acknowledges once a second. One that lacks after this time what had been written before
-# is behind.
-_CATCH_UP = timedelta(seconds=3)
-_LOOK_EVERY = timedelta(milliseconds=200)
 
 
 async def redis_facts(url: str) -> RedisServerFacts:
@@ -75,17 +71,14 @@ async def _replicas(
     client: RedisClient, info: Mapping[str, str] | UnreadFact
 ) -> tuple[ReplicaFacts, ...] | UnreadFact:
     """Return the replicas, once each has all that is written now, or after the limit."""
-    loop = asyncio.get_running_loop()
-    ends = loop.time() + _CATCH_UP.total_seconds()
     written = _number(_member(info, "master_repl_offset"))
-    while True:
-        if isinstance(info, UnreadFact):
-            return info
-        replicas = _rows(info, written)
-        if loop.time() >= ends or not any(each.missing for each in replicas):
-            return replicas
-        await asyncio.sleep(_LOOK_EVERY.total_seconds())
-        info = await _info(client, "replication")
+
+    async def read() -> tuple[ReplicaFacts, ...] | UnreadFact:
+        # A replica acknowledges once a second.
+        found = await _info(client, "replication")
+        return found if isinstance(found, UnreadFact) else _rows(found, written)
+
+    return info if isinstance(info, UnreadFact) else await once_caught_up(read)
 
 
 def _rows(info: Mapping[str, str], written: int) -> tuple[ReplicaFacts, ...]:

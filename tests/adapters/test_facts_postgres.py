@@ -8,7 +8,7 @@ from threading import Timer
 
 import pytest
 
-from adapters import facts_postgres
+from adapters import facts_replicas
 from adapters.facts_postgres import postgres_facts
 from adapters.postgres_schema import COUNTS
 from domain.grant import Unauthorized
@@ -118,7 +118,7 @@ def test_replica_that_lags_is_found(
 ) -> None:
     # One that is in step may need longer on a busy machine.
     limit = timedelta() if any(lacks) else PATIENCE
-    monkeypatch.setattr(facts_postgres, "_CATCH_UP", limit)
+    monkeypatch.setattr(facts_replicas, "_CATCH_UP", limit)
     with trouble(primary, standby, url):
         facts = read(url)
     assert not isinstance(facts.replicas, UnreadFact)

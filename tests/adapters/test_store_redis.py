@@ -395,11 +395,11 @@ def test_facts_of_a_server_and_its_replica_are_read(
         replica.pause()
         peer.execute("SET", "a", "x" * 10_000)
         with monkeypatch.context() as patch:
-            patch.setattr("adapters.facts_redis._CATCH_UP", IMPATIENCE)
+            patch.setattr("adapters.facts_replicas._CATCH_UP", IMPATIENCE)
             (found,) = in_replicas(asyncio.run(redis_facts(peer.url)))
         assert found.missing >= 10_000
         replica.resume()
-        monkeypatch.setattr("adapters.facts_redis._CATCH_UP", PATIENCE)
+        monkeypatch.setattr("adapters.facts_replicas._CATCH_UP", PATIENCE)
         (found,) = in_replicas(asyncio.run(redis_facts(peer.url)))
         assert found.missing == 0
 
